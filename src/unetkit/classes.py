@@ -1,0 +1,204 @@
+"""Classes: names, display colours, and the values that mask files use for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from unetkit.errors import FileError, InputError
+from unetkit.files import write_text
+
+IGNORE = 255
+"""The label of pixels nobody labelled, inside the package."""
+
+MAX_CLASSES = 255
+
+# Okabe and Ito's colours, which people with any colour vision can tell apart; class 0 is drawn dark.
+DISPLAY_COLOURS: tuple[tuple[int, int, int], ...] = (
+    (40, 40, 48), (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0),
+    (204, 121, 167), (153, 153, 153), (148, 103, 189), (140, 86, 75), (23, 190, 207),
+)  # fmt: skip
+
+Byte = Annotated[int, Field(ge=0, le=255)]
+Colour = tuple[Byte, Byte, Byte]
+
+
+def display_colour(index: int) -> tuple[int, int, int]:
+    """The colour class `index` is drawn in when nobody stated one (repeats after twelve)."""
+    return DISPLAY_COLOURS[index] if index < len(DISPLAY_COLOURS) else DISPLAY_COLOURS[1 + (index - 1) % 11]
+
+
+class Classes(BaseModel):
+    """What the class indices mean and how mask files write them.
+
+    Args:
+        names: one name a class, index 0 first. For binary and instance masks: ("background", "foreground").
+        encoding: how a mask file holds a class. "values": one number a class; "colours": one RGB colour a class;
+            "instances": 0 is background and every other number one object, all of class 1.
+        values: for "values": the number of each class, in order. Several numbers may not share a class.
+        colours: display colour of each class; for encoding "colours" also what the file holds.
+        ignore_values: numbers of mask pixels that nobody labelled; they become 255 inside the package.
+        ignore_colours: the same for encoding "colours".
+        dtype: NumPy type of the mask files, so that predictions come back the same.
+        palette: whether the mask files are palette PNGs (the display colours are then their palette).
+        evidence: how this was found, in plain words; shown to the user.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    names: tuple[str, ...]
+    encoding: Literal["values", "colours", "instances"] = "values"
+    values: tuple[int, ...] = ()
+    colours: tuple[Colour, ...] = ()
+    ignore_values: tuple[int, ...] = ()
+    ignore_colours: tuple[Colour, ...] = ()
+    dtype: Literal["bool", "uint8", "uint16", "uint32", "int32", "int64", "float32"] = "uint8"
+    palette: bool = False
+    evidence: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("names"):
+            count = len(data["names"])
+            data = dict(data)
+            if data.get("encoding", "values") == "values" and not data.get("values"):
+                data["values"] = tuple(range(count))
+            if not data.get("colours") and data.get("encoding") != "colours":
+                data["colours"] = tuple(display_colour(i) for i in range(count))
+        return data
+
+    @model_validator(mode="after")
+    def _agree(self) -> Classes:
+        count = len(self.names)
+        if not 2 <= count <= MAX_CLASSES:
+            raise ValueError(f"{count} classes; expected 2 to {MAX_CLASSES} (background counts as one)")
+        if len(set(self.names)) != count:
+            raise ValueError("two classes have the same name")
+        if self.encoding == "values" and (len(self.values) != count or len(set(self.values)) != count):
+            raise ValueError(f"values {self.values} do not give each of the {count} classes one number of its own")
+        if len(self.colours) != count or (self.encoding == "colours" and len(set(self.colours)) != count):
+            raise ValueError(f"colours do not give each of the {count} classes one colour of its own")
+        if set(self.values) & set(self.ignore_values):
+            raise ValueError("a value stands for a class and is ignored at the same time")
+        if self.encoding == "instances" and count != 2:
+            raise ValueError("instance masks have two classes: background and the objects")
+        return self
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def decode(self, raw: npt.NDArray[Any], *, file: str | PathLike[str] | None = None) -> npt.NDArray[np.uint8]:
+        """A mask file's numbers to class indices.
+
+        Args:
+            raw: array *S of numbers, or *S 3 of RGB bytes for encoding "colours".
+            file: named in the error.
+
+        Returns:
+            Array *S, values 0 … K-1, or 255 where ignored.
+
+        Raises:
+            FileError: the mask holds a value that stands for no class.
+        """
+        if self.encoding == "colours":
+            if raw.ndim < 3 or raw.shape[-1] != 3:
+                raise FileError("mask has no colours", file=file, found=f"shape {raw.shape}", expected="RGB")
+            raw, keys = _colour_keys(raw), [_colour_key(c) for c in self.colours]
+            ignored = [_colour_key(c) for c in self.ignore_colours]
+        elif self.encoding == "instances":
+            labels = (raw != 0).astype(np.uint8)
+            labels[np.isin(raw, self.ignore_values)] = IGNORE
+            return labels
+        else:
+            keys, ignored = list(self.values), list(self.ignore_values)
+        known = np.array([*keys, *ignored], np.float64 if raw.dtype.kind == "f" else np.int64)
+        target = np.array([*range(len(keys)), *[IGNORE] * len(ignored)], np.uint8)
+        order = np.argsort(known)
+        known, target = known[order], target[order]
+        at = np.searchsorted(known, raw).clip(max=len(known) - 1)
+        strange = known[at] != raw
+        if strange.any():
+            values = np.unique(raw[strange])
+            shown = ", ".join(_show(v, self.encoding) for v in values[:8]) + (", …" if len(values) > 8 else "")
+            raise FileError(
+                "mask holds values that stand for no class",
+                file=file,
+                found=f"{shown} on {int(strange.sum())} pixels",
+                expected=", ".join(_show(v, self.encoding) for v in known),
+                mend="run 'unetkit check' on the dataset, or state the values in classes.yaml",
+            )
+        return target[at]
+
+    def encode(self, labels: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        """Class indices to a mask file's numbers (*S) or colours (*S 3): the inverse of `decode`.
+
+        For encoding "instances" the caller numbers the objects; this gives 0 and 1.
+        """
+        table: npt.NDArray[Any]
+        if self.encoding == "colours":
+            table = np.zeros((256, 3), np.uint8)
+            table[: len(self.colours)] = self.colours
+            if self.ignore_colours:
+                table[IGNORE] = self.ignore_colours[0]
+        else:
+            table = np.zeros(256, np.dtype(self.dtype))
+            table[: len(self)] = self.values if self.encoding == "values" else (0, 1)
+            if self.ignore_values:
+                table[IGNORE] = self.ignore_values[0]
+        return table[labels]
+
+
+def _colour_key(colour: Sequence[int]) -> int:
+    return colour[0] << 16 | colour[1] << 8 | colour[2]
+
+
+def _colour_keys(raw: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    wide = raw.astype(np.int64)
+    return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+
+
+def _show(value: Any, encoding: str) -> str:
+    number = int(value) if float(value).is_integer() else value
+    return f"({number >> 16}, {number >> 8 & 255}, {number & 255})" if encoding == "colours" else str(number)
+
+
+def read_classes(path: str | PathLike[str]) -> Classes:
+    """The classes stated in a `classes.yaml`.
+
+    Raises:
+        FileError: missing, not YAML, or a field that does not fit; the message names the field.
+    """
+    try:
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(data, dict):
+            raise FileError("does not state classes", file=path, found=type(data).__name__, expected="'names: [...]'")
+        return Classes.model_validate(data)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise FileError("cannot be read", file=path, found=error) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise FileError(f"{where}: {first['msg'].removeprefix('Value error, ')}", file=path) from error
+
+
+def write_classes(path: str | PathLike[str], classes: Classes) -> None:
+    """Write a `classes.yaml` that `read_classes` reads back."""
+    write_text(path, yaml.safe_dump(classes.model_dump(mode="json"), sort_keys=False, default_flow_style=None))
+
+
+def require_same_classes(a: Classes, b: Classes, what: str) -> None:
+    """Refuse to mix two class lists.
+
+    Raises:
+        InputError: the names differ.
+    """
+    if a.names != b.names:
+        raise InputError(f"{what} have different classes", found=", ".join(b.names), expected=", ".join(a.names))

@@ -1,0 +1,81 @@
+"""Files and folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from unetkit.errors import FileError
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its name when the block ends well.
+
+    The temporary file keeps the suffix, so that writers which look at it still work. It is flushed to the disk
+    before the rename, so that a crash leaves the old file or the new one, never half of either.
+
+    Args:
+        path: where the file shall stand in the end; missing parent folders are made.
+
+    Yields:
+        The temporary path to write to.
+
+    Raises:
+        FileError: the folder cannot be written, or the disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> with replacing(Path(tempfile.mkdtemp()) / "a.txt") as temporary:
+        ...     _ = temporary.write_text("whole")
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        descriptor = os.open(temporary, os.O_RDWR)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.replace(path)
+    except OSError as error:
+        raise FileError(
+            "cannot be written",
+            file=path,
+            found=error.strerror or error,
+            mend="check the folder's rights and free space",
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write `value` as indented JSON, whole or not at all. NaN and infinity are refused: write None instead."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """The value in a JSON file.
+
+    Raises:
+        FileError: missing, not UTF-8, or not JSON; the message names the line.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FileError("cannot be read", file=path, found=error.strerror) from error
+    except ValueError as error:
+        raise FileError("is not valid JSON", file=path, found=error, mend="correct or delete the file") from error
