@@ -1,0 +1,68 @@
+"""What the mask doctor's rules are given and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from unetkit.dataset.folder import Dataset
+from unetkit.dataset.survey import Survey
+from unetkit.errors import UnetkitError
+
+Severity = Literal["error", "warning", "note"]
+
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+
+FIX = "unetkit check DATA --fix OUT"
+"""The command that applies the safe mends to a copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing a rule has to say about a dataset.
+
+    Args:
+        rule: name in RULES.
+        severity: "error" where training would be wrong, "warning" where it may be, "note" for what is handled.
+        files: the files it is about, from the dataset's root.
+        what: what was seen.
+        why: why it matters.
+        mend: the command or edit that mends it.
+        fixable: whether `fix` mends it.
+    """
+
+    rule: str
+    severity: Severity
+    files: tuple[str, ...]
+    what: str
+    why: str
+    mend: str
+    fixable: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a rule may look at.
+
+    Args:
+        survey: the facts of every file.
+        dataset: the opened dataset, or None where it cannot be opened.
+        refusal: why it cannot be opened.
+    """
+
+    survey: Survey
+    dataset: Dataset | None
+    refusal: UnetkitError | None = None
+
+
+def several(count: int, what: str) -> str:
+    """A count with its noun: "1 image", "3 images"."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def listed(names: Iterable[object], most: int = 4) -> str:
+    """The first few names and how many more there are."""
+    shown = [str(name) for name in names]
+    more = len(shown) - most
+    return ", ".join(shown[:most]) + (f" and {more} more" if more > 0 else "")

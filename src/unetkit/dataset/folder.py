@@ -1,0 +1,217 @@
+"""A folder of images and masks, opened: pairs, groups, classes, and how to read them.
+
+DATA/
+  images/…                   any mix of formats; sub-folders allowed
+  masks/…                    same stem as the image; an image without a mask is unlabelled
+  splits.json                optional: {"train": […], "val": […], "test": […]}
+  groups.csv / groups.json   optional: image → patient, plate, scene …
+  classes.yaml               optional: names, values, ignored values …
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from unetkit.classes import Classes
+from unetkit.dataset.encoding import find_classes, read_label_map
+from unetkit.dataset.groups import find_groups, split_of_folders
+from unetkit.dataset.pairing import pair
+from unetkit.dataset.splits import Split, given_split, read_split
+from unetkit.errors import DatasetError, FileError
+from unetkit.formats import read_header, read_image
+from unetkit.image import Image, LabelMap
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One image and, where somebody drew it, its mask.
+
+    Args:
+        name: path below images/ without suffix, with forward slashes ("plate1/a").
+        image: the image file.
+        mask: the mask file, or None where the image is unlabelled.
+        group: patient, plate, scene …; None where nobody said.
+    """
+
+    name: str
+    image: Path
+    mask: Path | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A folder of images and masks, paired and understood, with nothing but headers and masks read so far.
+
+    Args:
+        root: the folder.
+        samples: images and masks, in the order of their names.
+        classes: what the masks mean.
+        channels: channels of every image that `read_image` gives.
+        spatial_dims: 2 or 3.
+        given_split: what splits.json (or sub-folders called train, val, test) states.
+        grouped_by: where the groups come from: "groups.csv", "groups.json", "sub-folders of images/" or "nothing".
+        notes: what was decided or left out on opening, for the user.
+    """
+
+    root: Path
+    samples: tuple[Sample, ...]
+    classes: Classes
+    channels: int
+    spatial_dims: int
+    given_split: Split | None = None
+    grouped_by: str = "nothing"
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def labelled(self) -> tuple[Sample, ...]:
+        """The samples that have a mask."""
+        return tuple(sample for sample in self.samples if sample.mask is not None)
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Sample]:
+        return {sample.name: sample for sample in self.samples}
+
+    def sample(self, name: str) -> Sample:
+        """The sample of a name.
+
+        Raises:
+            DatasetError: no image has that name.
+        """
+        if name not in self._by_name:
+            raise DatasetError(f"holds no image '{name}'", file=self.root)
+        return self._by_name[name]
+
+    def read_image(self, sample: Sample) -> Image:
+        """Read one image, with as many channels as all others have.
+
+        Args:
+            sample: one of `samples`.
+
+        Returns:
+            Pixels C *S in the file's own type; a grey image of a set with colours gets three equal channels.
+
+        Raises:
+            FileError: unreadable.
+            DatasetError: the number of channels does not fit.
+        """
+        image = read_image(sample.image)
+        found = image.pixels.shape[0]
+        if found == self.channels:
+            return image
+        if found == 1 and self.channels == 3:
+            pixels = np.repeat(image.pixels, 3, axis=0)
+            return replace(image, pixels=pixels, channels=None, notes=(*image.notes, "grey repeated as red, green, blue"))
+        raise DatasetError(
+            "image does not have the channels of the others", file=sample.image, found=found, expected=self.channels
+        )
+
+    def read_labels(self, sample: Sample) -> LabelMap:
+        """Read one mask as class indices.
+
+        Args:
+            sample: one of `labelled`.
+
+        Returns:
+            Labels *S of the image's size, 255 where ignored.
+
+        Raises:
+            FileError: unreadable, a value that stands for no class, or another size than the image.
+            DatasetError: the image has no mask.
+        """
+        if sample.mask is None:
+            raise DatasetError(f"image '{sample.name}' has no mask", file=self.root)
+        label_map = read_label_map(sample.mask, self.classes)
+        size = tuple(read_header(sample.image).shape[1:])
+        if label_map.labels.shape != size:
+            raise FileError(
+                "mask and image differ in size",
+                file=sample.mask,
+                found=f"a mask of {_size(label_map.labels.shape)}",
+                expected=f"{_size(size)}, the size of {sample.image.name}",
+                mend="export the mask again at the size of the image (rows × columns)",
+            )
+        return label_map
+
+
+def open_dataset(root: str | PathLike[str], *, classes: Classes | None = None) -> Dataset:
+    """Pair the images and masks of a folder and find out what the masks mean.
+
+    Args:
+        root: the folder that holds images/ and masks/.
+        classes: what the masks mean; else taken from classes.yaml, else inferred.
+
+    Returns:
+        The dataset. Of images only the headers have been read.
+
+    Raises:
+        DatasetError: the folder cannot be trained on; the message says what is missing and how to mend it.
+        FileError: one file is unreadable, or a mask holds no classes.
+
+    Example:
+        >>> import tempfile
+        >>> from unetkit.formats import write_image, write_mask
+        >>> root = Path(tempfile.mkdtemp())
+        >>> write_image(root / "images" / "a.png", np.zeros((1, 4, 4), np.uint8))
+        >>> write_mask(root / "masks" / "a.png", np.eye(4, dtype=np.uint8))
+        >>> open_dataset(root).samples[0].name
+        'a'
+    """
+    root = Path(root)
+    pairing = pair(root)
+    names = list(pairing.images)
+    channels, spatial_dims, mixed = _common_form(pairing.images)
+    groups, grouped_by, about_groups = find_groups(root, names, list(pairing.masks))
+    samples = tuple(Sample(n, path, pairing.masks.get(n), groups.get(n)) for n, path in pairing.images.items())
+    split, about_split = None, ()
+    if (root / "splits.json").exists():
+        split = read_split(root / "splits.json", names, list(pairing.masks))
+    elif parts := split_of_folders(names):
+        split = given_split(parts, list(pairing.masks), root / "images")
+        about_split = ("the sub-folders train, val and test of images/ are taken for the split",)
+    if classes is None:
+        classes = find_classes(root / "classes.yaml", list(pairing.masks.values()))
+    notes = (*pairing.notes, *mixed, *about_groups, *about_split)
+    return Dataset(root, samples, classes, channels, spatial_dims, split, grouped_by, notes)
+
+
+def _common_form(images: Mapping[str, Path]) -> tuple[int, int, tuple[str, ...]]:
+    """Channels and spatial dimensions of all images, from their headers, and a note where they had to be made alike."""
+    headers = {name: read_header(path) for name, path in images.items()}
+    dims = Counter(len(header.shape) - 1 for header in headers.values())
+    channels = Counter(header.shape[0] for header in headers.values())
+    if len(dims) > 1:
+        rare = min(dims, key=lambda n: dims[n])
+        odd = next(name for name, header in headers.items() if len(header.shape) - 1 == rare)
+        raise DatasetError(
+            "images and volumes are mixed",
+            file=images[odd],
+            found=f"{rare} spatial axes",
+            expected=f"{max(dims, key=lambda n: dims[n])}, as in {dims.total() - dims[rare]} other files",
+            mend="put images and volumes into data folders of their own",
+        )
+    if set(channels) == {1, 3}:
+        note = f"{channels[1]} grey and {channels[3]} colour images: grey ones get three equal channels"
+        return 3, next(iter(dims)), (note,)
+    if len(channels) > 1:
+        rare = min(channels, key=lambda n: channels[n])
+        odd = next(name for name, header in headers.items() if header.shape[0] == rare)
+        raise DatasetError(
+            "the images differ in their number of channels",
+            file=images[odd],
+            found=f"{rare} channels ({', '.join(f'{n}: {k} images' for n, k in sorted(channels.items()))})",
+            expected=f"{max(channels, key=lambda n: channels[n])} in all",
+            mend="export all images with the same channels",
+        )
+    return next(iter(channels)), next(iter(dims)), ()
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " × ".join(str(n) for n in shape)

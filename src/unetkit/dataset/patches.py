@@ -1,0 +1,166 @@
+"""Patches to train on: where to cut, and the cutting.
+
+Every patch is a function of (seed, step, place in the batch) and of nothing else. So a run that was stopped goes on
+with the patches it would have seen, and a batch shared out over processes is the batch one process would have drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from unetkit.classes import IGNORE
+from unetkit.dataset.folder import Dataset, Sample
+from unetkit.dataset.normalize import NormalizationPlan, Statistics, apply, measure
+from unetkit.errors import DatasetError
+from unetkit.formats import read_header, read_window
+
+CACHE_BYTES = 1_200_000_000
+"""Images beyond this much memory (as float32) are read window by window each time."""
+
+POINTS = 4096
+"""So many positions of each class are remembered an image, to oversample rare classes from."""
+
+
+@dataclass(slots=True)
+class Case:
+    """One labelled image, ready to be cut: pixels in memory, or where to read them from."""
+
+    sample: Sample
+    shape: tuple[int, ...]
+    statistics: Statistics
+    labels: npt.NDArray[np.uint8]
+    counts: npt.NDArray[np.int64]
+    points: dict[int, npt.NDArray[np.int64]]
+    pixels: npt.NDArray[np.float32] | None
+
+
+class PatchSource:
+    """The labelled images of a split, cut into patches on demand.
+
+    Args:
+        dataset: the folder.
+        names: samples to cut from; all of them must have masks.
+        normalization: how intensities are made comparable.
+        foreground: share of the patches, 0 to 1, that are made to hold a rare class: one drawn evenly among the
+            classes which cover less than an even share of the labelled pixels.
+        seed: of all patches.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        names: Sequence[str],
+        normalization: NormalizationPlan,
+        *,
+        foreground: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        self.foreground, self.seed = foreground, seed
+        self.cases = _load(dataset, names, normalization)
+        self.drawable = [case for case in self.cases if case.points]
+        if not self.drawable:
+            raise DatasetError("no training image has a labelled pixel", file=dataset.root, mend="paint some masks")
+        counts = sum(case.counts for case in self.drawable)
+        present = np.flatnonzero(counts)
+        rare = [int(c) for c in present if counts[c] * present.size <= counts.sum()]
+        self.rare = {index: [case for case in self.drawable if index in case.points] for index in rare}
+
+    def generators(self, step: int, places: Sequence[int]) -> list[np.random.Generator]:
+        """One generator for each place in the batch of `step`."""
+        return [np.random.default_rng((self.seed, step, place)) for place in places]
+
+    def draw(
+        self, generators: Sequence[np.random.Generator], size: Sequence[int], margin: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Cut one patch for each generator.
+
+        Args:
+            generators: decide which image and where.
+            size: spatial size of the patches in pixels.
+            margin: pixels cut more on every side, for rotations to take from; reflected beyond the image's border.
+
+        Returns:
+            Images N C *(size + 2 margin) float32, labels N *(size + 2 margin) int64, valid of the same shape
+            (False where ignored and beyond the image).
+        """
+        cut = [self._cut(generator, size, margin) for generator in generators]
+        images, labels = (np.stack(part) for part in zip(*cut, strict=True))
+        target = torch.from_numpy(labels)
+        valid = target != IGNORE
+        return torch.from_numpy(images), target.long().masked_fill_(~valid, 0), valid
+
+    def _cut(
+        self, generator: np.random.Generator, size: Sequence[int], margin: int
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+        if generator.random() < self.foreground:
+            label = list(self.rare)[generator.integers(len(self.rare))]
+            cases = self.rare[label]
+            case = cases[generator.integers(len(cases))]
+            point = case.points[label][generator.integers(len(case.points[label]))]
+            # the object lies anywhere in the patch, not always at its middle
+            offset = [int(p - generator.integers(s)) for p, s in zip(point, size, strict=True)]
+        else:
+            case = self.drawable[generator.integers(len(self.drawable))]
+            offset = [int(generator.integers(max(n - s, 0) + 1)) for n, s in zip(case.shape, size, strict=True)]
+        # a patch stays inside the image where the image is large enough
+        offset = [min(max(o, 0), max(n - s, 0)) for o, n, s in zip(offset, case.shape, size, strict=True)]
+        spans = [(o - margin, o + s + margin) for o, s in zip(offset, size, strict=True)]
+        return _window(case, spans)
+
+
+def _window(case: Case, spans: list[tuple[int, int]]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+    inner = [(max(a, 0), min(b, n)) for (a, b), n in zip(spans, case.shape, strict=True)]
+    window = tuple(slice(a, b) for a, b in inner)
+    if case.pixels is not None:
+        pixels = case.pixels[(slice(None), *window)]
+    else:
+        pixels = apply(read_window(case.sample.image, window).pixels, case.statistics)
+    labels = case.labels[window]
+    padding = [(i - a, b - j) for (a, b), (i, j) in zip(spans, inner, strict=True)]
+    if any(p != (0, 0) for p in padding):
+        pixels = np.pad(pixels, [(0, 0), *padding], mode="symmetric")
+        labels = np.pad(labels, padding, constant_values=IGNORE)
+    return pixels, labels
+
+
+def _load(dataset: Dataset, names: Sequence[str], normalization: NormalizationPlan) -> list[Case]:
+    cases, free = [], CACHE_BYTES
+    generator = np.random.default_rng(0)
+    for name in names:
+        sample = dataset.sample(name)
+        image, labels = dataset.read_image(sample), dataset.read_labels(sample).labels
+        statistics = measure(image, normalization)
+        size = image.pixels.size * 4
+        header = read_header(sample.image)
+        # an image that reading changes (grey made RGB) cannot be read by windows: it stays in memory
+        keep = size <= free or not header.windowed or header.shape != image.pixels.shape
+        free -= size if keep else 0
+        cases.append(
+            Case(
+                sample=sample,
+                shape=image.shape,
+                statistics=statistics,
+                labels=labels,
+                counts=np.bincount(labels.ravel(), minlength=256)[:IGNORE],
+                points=_class_points(labels, generator),
+                pixels=apply(image.pixels, statistics) if keep else None,
+            )
+        )
+    return cases
+
+
+def _class_points(labels: npt.NDArray[np.uint8], generator: np.random.Generator) -> dict[int, npt.NDArray[np.int64]]:
+    """Up to POINTS positions of every class that is present, as (n, spatial dims) arrays."""
+    points = {}
+    flat = labels.ravel()
+    for index in np.unique(flat):
+        if index != IGNORE:
+            at = np.flatnonzero(flat == index)
+            at = generator.choice(at, POINTS, replace=False) if at.size > POINTS else at
+            points[int(index)] = np.stack(np.unravel_index(at, labels.shape), 1)
+    return points

@@ -1,0 +1,323 @@
+"""Which images train, which choose the best weights, which are kept for the score."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from unetkit.classes import IGNORE
+from unetkit.dataset.series import series_order
+from unetkit.dataset.stratify import stratify
+from unetkit.errors import DatasetError, UsageError
+from unetkit.files import read_json
+from unetkit.formats import read_header
+
+if TYPE_CHECKING:
+    from unetkit.dataset.folder import Dataset
+
+PARTS = ("train", "val", "test")
+
+MAX_STRATIFIED = 2000
+"""Of more labelled images than this the masks are not read for the split: chance alone mixes them well."""
+
+
+class Split(BaseModel):
+    """Names of the labelled images of each part, and how they came there.
+
+    Args:
+        train: names of the images that train.
+        val: names of the images that choose the best weights.
+        test: names of the images that only the final score sees; may be empty.
+        seed: what the random choices started from.
+        source: "given" (splits.json or sub-folders), "made", or "fold 1 of 5".
+        reasons: what was decided and why, in plain words, for the user.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+    seed: int = 0
+    source: str = "made"
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Units:
+    """What a split deals out: images or groups of images; `ordered` where only whole stretches may be taken."""
+
+    members: tuple[tuple[str, ...], ...]
+    ordered: bool
+    reason: str
+    strata: Mapping[str, frozenset[str]]
+
+    def only(self, names: Iterable[str]) -> _Units:
+        kept = set(names)
+        members = [tuple(name for name in unit if name in kept) for unit in self.members]
+        return _Units(tuple(unit for unit in members if unit), self.ordered, self.reason, self.strata)
+
+
+def read_split(path: Path, names: Sequence[str], labelled: Sequence[str]) -> Split:
+    """The split that a splits.json states.
+
+    Args:
+        path: a file such as {"train": ["a", "b"], "val": ["c"], "test": ["d"]}; more keys (seed, note) do no harm.
+        names: all images.
+        labelled: those with a mask; others are left out and the reasons say so.
+
+    Returns:
+        The split, with source "given". Val and test may be empty.
+
+    Raises:
+        FileError: no JSON.
+        DatasetError: unknown names, a name twice, no training image; the message names them.
+    """
+    data = read_json(path)
+    if not isinstance(data, Mapping) or "train" not in data:
+        raise DatasetError("does not state a split", file=path, expected='{"train": […], "val": […], "test": […]}')
+    known = set(names)
+    parts: dict[str, list[str]] = {}
+    for key, value in data.items():
+        listed = isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+        if key in PARTS and not listed:
+            raise DatasetError(f"'{key}' is no list of stems", file=path, found=type(value).__name__)
+        if key in PARTS:
+            parts[key] = [_resolve(entry, known) for entry in value]
+        elif listed and value and all(_resolve(entry, known) in known for entry in value):
+            raise DatasetError(
+                f"'{key}' lists images but is no part of a split",
+                file=path,
+                expected="train, val and test",
+                mend=f"rename '{key}' (to 'val' or 'test'), or take it out",
+            )
+    strange = [name for part in parts.values() for name in part if name not in known]
+    if strange:
+        raise DatasetError(
+            f"names {len(strange)} images that are not in images/",
+            file=path,
+            found=_some(strange),
+            expected=f"stems such as {_some(names, 3)}",
+            mend="correct the names, or take them out",
+        )
+    seed = data.get("seed", 0)
+    return given_split(parts, labelled, path, seed=seed if isinstance(seed, int) else 0)
+
+
+def given_split(parts: Mapping[str, Sequence[str]], labelled: Sequence[str], file: Path, *, seed: int = 0) -> Split:
+    """A split somebody stated, checked.
+
+    Args:
+        parts: names of known images by part.
+        labelled: the images with a mask; others are left out and the reasons say so.
+        file: where it is stated, for errors.
+        seed: what it was made with, where known.
+
+    Raises:
+        DatasetError: a name twice, or no labelled training image.
+    """
+    twice = [name for name, count in Counter(n for part in parts.values() for n in part).items() if count > 1]
+    if twice:
+        where = {name: " and ".join(key for key, part in parts.items() if name in part) for name in twice[:4]}
+        raise DatasetError(
+            f"{len(twice)} images stand in the split more than once",
+            file=file,
+            found=", ".join(f"{name} (in {place})" for name, place in where.items()),
+            mend="keep each in one part: an image that trains must not score",
+        )
+    masked = set(labelled)
+    kept = {key: tuple(name for name in parts.get(key, ()) if name in masked) for key in PARTS}
+    reasons = [f"as stated in {file.name}"]
+    for key in PARTS:
+        unlabelled = [name for name in parts.get(key, ()) if name not in masked]
+        if unlabelled:
+            reasons.append(f"{len(unlabelled)} images of {key} have no mask and are left out: {_some(unlabelled)}")
+    if not kept["train"]:
+        raise DatasetError("has no labelled image to train on", file=file, mend="list labelled images under 'train'")
+    unused = masked.difference(*kept.values())
+    if unused:
+        reasons.append(f"{len(unused)} labelled images are in no part and stay unused: {_some(sorted(unused))}")
+    return Split(**kept, seed=seed, source="given", reasons=tuple(reasons))
+
+
+def make_split(dataset: Dataset, *, seed: int = 0, val: float = 0.15, test: float = 0.2) -> Split:
+    """Deal the labelled images out to train, val and test; a given split is used as it stands.
+
+    Groups are never torn apart, neighbours of a series stay in one stretch, and otherwise every class (and images of
+    every size, and images without any object) is spread over the parts in its share.
+
+    Args:
+        dataset: what to split.
+        seed: the same seed gives the same split.
+        val: share of the images for val, above 0.
+        test: share of the images for test; 0 for none.
+
+    Returns:
+        The split, with its reasons.
+
+    Raises:
+        DatasetError: fewer than two labelled images.
+        UsageError: shares that leave nothing to train on.
+    """
+    if not (0 < val < 1 and 0 <= test < 1 and val + test < 1):
+        raise UsageError("shares of val and test leave no split", found=f"val {val}, test {test}", expected="val above 0, in sum below 1")
+    if dataset.given_split is not None:
+        return _complete(dataset, dataset.given_split, seed, val)
+    names = _require_two(dataset)
+    units = _units(dataset, names)
+    number, reasons = len(units.members), [units.reason]
+    shares = {"train": 1 - val - test, "val": val, "test": test}
+    if number == 2 and test > 0:
+        shares = {"train": 1 - val, "val": val, "test": 0.0}
+        reasons.append("only two can be told apart: one trains, one chooses the weights, and none is left for a test score")
+    elif test == 0:
+        reasons.append("no test images were asked for: the score on val is the only one, and is too good")
+    parts = _deal(units, shares, np.random.default_rng(seed))
+    reasons += _missing_classes(dataset, units, parts["train"])
+    return Split(**parts, seed=seed, source="made", reasons=tuple(reasons))
+
+
+def make_folds(dataset: Dataset, *, folds: int, seed: int = 0) -> tuple[Split, ...]:
+    """Cross-validation: every labelled image is tested exactly once.
+
+    Args:
+        dataset: what to split; a given split is not used.
+        folds: number of splits, at least 2 and at most the number of images (or groups).
+        seed: the same seed gives the same folds.
+
+    Returns:
+        One split a fold; val is carved out of what the fold does not test.
+
+    Raises:
+        DatasetError: fewer than three labelled images or groups.
+        UsageError: more folds than images (or groups), or fewer than two.
+    """
+    units = _units(dataset, _require_two(dataset))
+    number = len(units.members)
+    if number < 3:
+        raise DatasetError("is too small for cross-validation", file=dataset.root, found=units.reason, expected="three images or groups")
+    if not 2 <= folds <= number:
+        raise UsageError("that many folds cannot be made", found=folds, expected=f"2 to {number} ({units.reason})")
+    generator = np.random.default_rng(seed)
+    tested = _deal(units, {str(k): 1 / folds for k in range(folds)}, generator)
+    splits = []
+    for k in range(folds):
+        rest = units.only(name for key, part in tested.items() if key != str(k) for name in part)
+        inner = _deal(rest, {"train": 0.85, "val": 0.15}, generator)
+        reasons = [units.reason, *_missing_classes(dataset, units, inner["train"])]
+        if dataset.given_split is not None:
+            reasons.append("the given split is not used: cross-validation tests every image once")
+        splits.append(Split(**inner, test=tested[str(k)], seed=seed, source=f"fold {k + 1} of {folds}", reasons=tuple(reasons)))
+    return tuple(splits)
+
+
+def _complete(dataset: Dataset, given: Split, seed: int, val: float) -> Split:
+    """A given split, with val carved out of train where it states none."""
+    reasons = list(given.reasons)
+    if not given.test:
+        reasons.append("no test images are given: the score on val is the only one, and is too good")
+    if given.val:
+        return given.model_copy(update={"reasons": tuple(reasons)})
+    if len(given.train) < 2:
+        raise DatasetError("one training image cannot also choose the weights", file=dataset.root, mend="label a second one")
+    units = _units(dataset, given.train)
+    parts = _deal(units, {"train": 1 - val, "val": val}, np.random.default_rng(seed))
+    reasons.append(f"no val images are given: {len(parts['val'])} are taken out of train ({units.reason})")
+    return Split(**parts, test=given.test, seed=seed, source="given", reasons=tuple(reasons))
+
+
+def _require_two(dataset: Dataset) -> tuple[str, ...]:
+    names = tuple(sample.name for sample in dataset.labelled)
+    if len(names) < 2:
+        raise DatasetError(
+            "one labelled image can train or judge the training, not both",
+            file=dataset.root,
+            found=f"{len(names)} labelled images",
+            expected="at least two",
+            mend="label a second image, or cut the image and its mask into two files",
+        )
+    return names
+
+
+def _units(dataset: Dataset, names: Sequence[str]) -> _Units:
+    """What may be dealt out of these images, and why so."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        groups[dataset.sample(name).group or f"\0{name}"].append(name)
+    shapes = {name: tuple(read_header(dataset.sample(name).image).shape) for name in names}
+    strata = _strata(dataset, names, shapes)
+    if dataset.grouped_by != "nothing" and len(groups) > 1:
+        reason = f"{len(groups)} groups ({dataset.grouped_by}), none of them torn apart; stratified by class"
+        return _Units(tuple(map(tuple, groups.values())), False, reason, strata)
+    series = series_order(shapes, lambda name: dataset.read_image(dataset.sample(name)).pixels)
+    if series is not None:
+        reason = f"{series[1]}: split in stretches, so that neighbours are not in train and test"
+        return _Units(tuple((name,) for name in series[0]), True, reason, strata)
+    reason = f"{len(names)} images, stratified by class and image size"
+    if dataset.grouped_by != "nothing":
+        reason += "; all belong to one group, so the score says nothing about new groups"
+    return _Units(tuple((name,) for name in names), False, reason, strata)
+
+
+def _strata(dataset: Dataset, names: Sequence[str], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, frozenset[str]]:
+    """What shall be spread over the parts: classes, images without any, and sizes that several images share."""
+    common = {shape for shape, count in Counter(shapes.values()).items() if 3 <= count < len(names)}
+    strata = {}
+    for name in names:
+        labels = {f"size {shapes[name]}"} if shapes[name] in common else set()
+        if len(names) <= MAX_STRATIFIED:
+            present = np.unique(dataset.read_labels(dataset.sample(name)).labels)
+            foreground = [int(c) for c in present if c not in (0, IGNORE)]
+            labels |= {f"class {c}" for c in foreground} or {"empty"}
+        strata[name] = frozenset(labels)
+    return strata
+
+
+def _deal(units: _Units, shares: Mapping[str, float], generator: np.random.Generator) -> dict[str, tuple[str, ...]]:
+    """Names by part: stretches where the units are ordered, else stratified."""
+    sizes = [len(unit) for unit in units.members]
+    targets = _targets(sum(sizes), list(shares.values()))
+    if units.ordered:
+        parts = np.repeat(np.arange(len(targets)), targets).tolist()
+    else:
+        counts = [Counter(label for name in unit for label in units.strata[name]) for unit in units.members]
+        parts = stratify(counts, sizes, targets, generator)
+    dealt = zip(units.members, parts, strict=True)
+    by_part: dict[int, list[str]] = defaultdict(list)
+    for unit, part in dealt:
+        by_part[part] += unit
+    return {key: tuple(sorted(by_part[i])) for i, key in enumerate(shares)}
+
+
+def _targets(total: int, shares: Sequence[float]) -> list[int]:
+    """Whole numbers near the shares, in sum `total`, and at least 1 wherever a share is above 0."""
+    exact = [share * total for share in shares]
+    targets = [max(1, int(x)) if x > 0 else 0 for x in exact]
+    while sum(targets) < total:
+        targets[max(range(len(shares)), key=lambda i: (exact[i] - targets[i], -i))] += 1
+    while sum(targets) > total:
+        targets[max(range(len(shares)), key=lambda i: (targets[i] > 1, targets[i] - exact[i]))] -= 1
+    return targets
+
+
+def _missing_classes(dataset: Dataset, units: _Units, train: Sequence[str]) -> list[str]:
+    seen = {label for name in train for label in units.strata[name]}
+    every = {label for labels in units.strata.values() for label in labels}
+    missing = sorted(int(label.removeprefix("class ")) for label in every - seen if label.startswith("class "))
+    return [f"no training image shows {', '.join(dataset.classes.names[c] for c in missing)}"] if missing else []
+
+
+def _resolve(entry: str, known: set[str]) -> str:
+    """The name meant by an entry: itself, or itself without a file suffix."""
+    bare = PurePosixPath(entry).with_suffix("").as_posix() if entry else entry
+    return bare if entry not in known and bare in known else entry
+
+
+def _some(names: Sequence[str], most: int = 6) -> str:
+    return ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")

@@ -1,0 +1,86 @@
+"""Networks: `forward(x: N C *S) -> logits N K *S`, for 2D and 3D, for images of any size.
+
+To add one: write a file with a subclass of `Segmenter` and add a line to `MODELS`; the tests run over it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from unetkit.errors import UsageError
+from unetkit.models.base import Segmenter
+from unetkit.models.blocks import whole_number
+from unetkit.models.cost import count_parameters, multiply_adds
+from unetkit.models.unet import UNet
+from unetkit.models.unet_lite0 import UNetLite0
+from unetkit.registry import lookup
+
+__all__ = ["MODELS", "ModelEntry", "Segmenter", "build_model", "count_parameters", "multiply_adds"]
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One architecture of the registry.
+
+    Args:
+        build: makes the network from (in_channels, num_classes, spatial_dims) and its options.
+        summary: what it is, in one line.
+        spatial_dims: the dimensions it exists for.
+    """
+
+    build: Callable[..., Segmenter]
+    summary: str
+    spatial_dims: tuple[int, ...] = (2, 3)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Its options and their defaults: the builder's keyword arguments."""
+        parameters = inspect.signature(self.build).parameters.values()
+        return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+MODELS: dict[str, ModelEntry] = {
+    "unet": ModelEntry(UNet, "the U-Net of 2015 with padded convolutions and a normalisation, any depth and width"),
+    "unet-lite0": ModelEntry(UNetLite0, "a U-Net on EfficientNet-Lite0, pretrained on ImageNet's photographs", (2,)),
+}
+
+
+def build_model(name: str, *, in_channels: int, num_classes: int, spatial_dims: int = 2, **options: Any) -> Segmenter:
+    """The network called `name`.
+
+    Args:
+        name: a key of `MODELS`.
+        in_channels: channels of the images, 1 or more.
+        num_classes: K, 2 or more, background counted.
+        spatial_dims: 2 or 3.
+        **options: the entry's own, such as `depth` and `width`.
+
+    Returns:
+        The network, in training mode, with weights drawn from torch's global generator.
+
+    Raises:
+        UnknownName: no such model; the nearest names are in the message.
+        UsageError: an option the model does not have, or a value it cannot take.
+
+    Example:
+        >>> build_model("unet", in_channels=3, num_classes=2, width=8).grid
+        8
+    """
+    entry = lookup(MODELS, name, "model")
+    whole_number("in_channels", in_channels, 1)
+    whole_number("num_classes", num_classes, 2)
+    if spatial_dims not in entry.spatial_dims:
+        raise UsageError(
+            f"the model '{name}' does not exist for that number of spatial dimensions",
+            found=repr(spatial_dims),
+            expected=" or ".join(map(str, entry.spatial_dims)),
+        )
+    if unknown := sorted(set(options) - set(entry.options)):
+        raise UsageError(
+            f"the model '{name}' has no option {' or '.join(map(repr, unknown))}",
+            expected=f"some of {', '.join(entry.options)}",
+        )
+    return entry.build(in_channels, num_classes, spatial_dims, **options)

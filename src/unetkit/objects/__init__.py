@@ -1,0 +1,15 @@
+"""Objects: connected regions of a class, their sizes, and which of them a prediction found."""
+
+from __future__ import annotations
+
+from unetkit.objects.components import instance_mask, label_components, remove_small
+from unetkit.objects.sizes import FoundObject, equivalent_diameters, found_objects
+
+__all__ = [
+    "FoundObject",
+    "equivalent_diameters",
+    "found_objects",
+    "instance_mask",
+    "label_components",
+    "remove_small",
+]

@@ -1,0 +1,60 @@
+"""The score that chooses the best weights, taken the way users predict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from unetkit.classes import IGNORE
+from unetkit.dataset import Dataset
+from unetkit.losses import Loss
+from unetkit.metrics.confusion import confusion_matrix
+from unetkit.plan import Plan
+from unetkit.prediction import Predictor
+
+
+class Validator:
+    """Loss and score of a model on the validation images.
+
+    The score is the Dice of each foreground class over the pixels of all validation images together, averaged over
+    the classes that occur: one number that is defined also where single images lack a class.
+
+    Args:
+        dataset: the folder.
+        names: the validation images.
+        plan: of the run.
+        loss: of the run.
+        device: where to predict.
+    """
+
+    def __init__(
+        self, dataset: Dataset, names: Sequence[str], plan: Plan, loss: Loss, *, device: torch.device
+    ) -> None:
+        self.plan, self.loss, self.device = plan, loss, device
+        samples = [dataset.sample(name) for name in names]
+        self.pairs = [(dataset.read_image(s), dataset.read_labels(s).labels) for s in samples]
+
+    def __call__(self, model: nn.Module) -> tuple[float, float]:
+        """(mean loss, score 0 to 1; NaN where no foreground occurs)."""
+        predictor = Predictor([model], self.plan, device=self.device, augment=False)  # type: ignore[list-item]
+        count = self.plan.data.num_classes
+        losses, confusion = [], np.zeros((count, count), np.int64)
+        for image, truth in self.pairs:
+            logits = predictor.log_probabilities(image)
+            valid = torch.from_numpy(truth != IGNORE)[None]
+            target = torch.from_numpy(truth.astype(np.int64))[None].masked_fill(~valid, 0)
+            if valid.any():
+                losses.append(self.loss(torch.from_numpy(logits)[None], target, valid).item())
+            confusion += confusion_matrix(logits.argmax(0).astype(np.uint8), truth, count)
+        return float(np.mean(losses)) if losses else float("nan"), pooled_dice(confusion)
+
+
+def pooled_dice(confusion: np.ndarray) -> float:  # type: ignore[type-arg]
+    """Mean Dice of the foreground classes that occur, from a K×K confusion matrix; NaN where none does."""
+    hit = np.diag(confusion)[1:]
+    sizes = confusion.sum(0)[1:] + confusion.sum(1)[1:]
+    occurs = sizes > 0
+    return float(np.mean(2 * hit[occurs] / sizes[occurs])) if occurs.any() else float("nan")

@@ -1,0 +1,15 @@
+"""The plan: every number a training run uses, with its reason, decided from the data and the time at hand."""
+
+from unetkit.plan.make import make_plan
+from unetkit.plan.schema import DataPlan, ModelPlan, Plan, PredictionPlan, TrainingPlan, read_plan, write_plan
+
+__all__ = [
+    "DataPlan",
+    "ModelPlan",
+    "Plan",
+    "PredictionPlan",
+    "TrainingPlan",
+    "make_plan",
+    "read_plan",
+    "write_plan",
+]

@@ -1,0 +1,234 @@
+"""What a plan holds. It is data: registered names and numbers, checked field by field, stored as YAML with the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from unetkit.augment import AugmentationSettings
+from unetkit.dataset.normalize import NormalizationPlan
+from unetkit.errors import FileError, UsageError
+from unetkit.files import write_text
+from unetkit.losses import LOSSES
+from unetkit.models import MODELS
+from unetkit.registry import lookup
+
+VERSION = 1
+"""Raised when an older plan can no longer be read as it stands."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataPlan(_Section):
+    """What goes in and comes out.
+
+    Args:
+        channels: of the input images.
+        spatial_dims: 2 for images, 3 for volumes.
+        num_classes: including background.
+        spacing: median distance between pixel centres along each spatial axis, or None.
+        unit: of the spacing.
+    """
+
+    channels: int = Field(ge=1)
+    spatial_dims: Literal[2, 3] = 2
+    num_classes: int = Field(ge=2)
+    spacing: tuple[float, ...] | None = None
+    unit: str = "px"
+
+
+class ModelPlan(BaseModel):
+    """A registered model and its options; which options there are, the model says (`unetkit.models.MODELS`)."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: str = "unet"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments of the model's builder."""
+        return dict(self.model_extra or {})
+
+
+class TrainingPlan(_Section):
+    """How the weights are found.
+
+    Args:
+        steps: optimiser steps in all.
+        replans: pairs (step, steps from then on): how a run under a time budget corrected `steps` as it went.
+        time: the budget in seconds that `steps` was made from, or None when the steps were stated.
+        batch: patches a step, over all processes together.
+        patch: spatial size of a patch in pixels.
+        optimizer: "adamw" or "sgd" (momentum 0.99, as in the 2015 paper).
+        learning_rate: at its highest.
+        schedule: "cosine" falls to zero over the run, "polynomial" too (power 0.9), "constant" does not.
+        warmup: steps over which the learning rate rises from zero.
+        weight_decay: decoupled, per step and unit of learning rate.
+        gradient_clip: largest norm of a step's gradient; 0 for none.
+        loss: a registered name.
+        loss_options: keyword arguments of that loss, such as {gamma: 2.0} for "focal".
+        class_weights: one a class, for the losses that take them.
+        deep_supervision: whether coarser levels are trained too, each level with half the weight of the one before.
+        foreground: share of the patches made to hold a rare class.
+        ema: decay of the moving average of the weights that is validated and kept; 0 for none.
+        precision: of the forward pass; "bfloat16" only pays where the processor multiplies it natively.
+        channels_last: memory order of the images.
+        validate_every: steps between two validations.
+        patience: validations without improvement after which training stops; 0 for never.
+        seed: of weights, patches and augmentation.
+    """
+
+    steps: int = Field(ge=1)
+    replans: tuple[tuple[int, int], ...] = ()
+    time: float | None = Field(None, gt=0)
+    batch: int = Field(2, ge=1)
+    patch: tuple[int, ...]
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = Field(2e-3, gt=0)
+    schedule: Literal["cosine", "polynomial", "constant"] = "cosine"
+    warmup: int = Field(20, ge=0)
+    weight_decay: float = Field(0.01, ge=0)
+    gradient_clip: float = Field(12.0, ge=0)
+    loss: str = "ce+dice"
+    loss_options: dict[str, float | bool | str] = Field(default_factory=dict)
+    class_weights: tuple[float, ...] | None = None
+    deep_supervision: bool = False
+    foreground: float = Field(0.33, ge=0, le=1)
+    ema: float = Field(0.0, ge=0, lt=1)
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    channels_last: bool = True
+    validate_every: int = Field(ge=1)
+    patience: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0)
+
+
+class PredictionPlan(_Section):
+    """How the trained model is applied.
+
+    Args:
+        tile: side of the tiles in pixels for images that do not fit in memory; 0 chooses one.
+        augment: whether flipped views are averaged too (slower, a little better).
+    """
+
+    tile: int = Field(0, ge=0)
+    augment: bool = False
+
+
+class Plan(_Section):
+    """Everything a run depends on besides the data. `reasons` says for each value, in plain words, why it is so."""
+
+    version: int = VERSION
+    data: DataPlan
+    normalization: NormalizationPlan = NormalizationPlan()
+    model: ModelPlan
+    training: TrainingPlan
+    augmentation: AugmentationSettings
+    prediction: PredictionPlan = PredictionPlan()
+    reasons: dict[str, str] = Field(default_factory=dict)
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """(key, value, reason) for every value, in order; the reason is empty where the value is a plain default."""
+        rows = []
+        for section, values in self.model_dump(mode="json", exclude={"reasons", "version"}).items():
+            for key, value in values.items():
+                name = f"{section}.{key}"
+                text = " × ".join(map(str, value)) if key == "patch" else _plain(value)
+                rows.append((name, text, self.reasons.get(name, "")))
+        return rows
+
+    def with_settings(self, settings: Iterable[str]) -> Plan:
+        """The plan with values changed by the user, as `section.key=value`.
+
+        Args:
+            settings: such as "training.learning_rate=3e-4" or "model.depth=4"; the value is read as YAML.
+
+        Raises:
+            UsageError: unknown key, or a value that does not fit; the message names what would.
+
+        Example:
+            >>> plan.with_settings(["training.batch=4"]).training.batch  # doctest: +SKIP
+            4
+        """
+        values = self.model_dump(mode="json")
+        for setting in settings:
+            name, equals, text = setting.partition("=")
+            section, dot, key = name.strip().partition(".")
+            if not equals or not dot or section not in values or not isinstance(values[section], dict):
+                sections = ", ".join(k for k in values if isinstance(values[k], dict) and k != "reasons")
+                raise UsageError(
+                    "--set is not understood", found=setting, expected=f"SECTION.KEY=VALUE with SECTION one of {sections}"
+                )
+            if key not in values[section] and section != "model":
+                lookup(values[section], key, f"value of the plan's section {section}")
+            values[section][key] = _yaml_value(text, setting)
+            values["reasons"][f"{section}.{key}"] = "stated by you"
+        return _validated(values, "--set", UsageError)
+
+
+def _yaml_value(text: str, setting: str) -> Any:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError("the value is not understood", found=setting, expected="a number, a word or a list") from error
+    if isinstance(value, str):  # YAML 1.1 reads 3e-4 as text
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(_plain(v) for v in value) or "–"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "–" if value is None else str(value)
+
+
+def _validated(values: Any, source: str | PathLike[str], kind: type[FileError] | type[UsageError]) -> Plan:
+    try:
+        plan = Plan.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise kind(f"{source}: {name} does not fit", found=first["input"], expected=first["msg"]) from error
+    lookup(MODELS, plan.model.name, "model")
+    lookup(LOSSES, plan.training.loss, "loss")
+    if len(plan.training.patch) != plan.data.spatial_dims:
+        raise kind(
+            f"{source}: training.patch does not fit the images",
+            found=plan.training.patch,
+            expected=f"{plan.data.spatial_dims} numbers",
+        )
+    return plan
+
+
+def read_plan(path: str | PathLike[str]) -> Plan:
+    """The plan in a `plan.yaml`.
+
+    Raises:
+        FileError: missing, damaged, made by a newer version, or holding a value that does not fit.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise FileError("cannot be read as a plan", file=path, found=error) from error
+    if not isinstance(values, dict) or values.get("version") != VERSION:
+        found = values.get("version") if isinstance(values, dict) else type(values).__name__
+        raise FileError("is no plan this version reads", file=path, found=f"version {found}", expected=f"version {VERSION}")
+    return _validated(values, path, FileError)
+
+
+def write_plan(path: str | PathLike[str], plan: Plan) -> None:
+    """Write a `plan.yaml`, whole or not at all."""
+    write_text(path, yaml.safe_dump(plan.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120))

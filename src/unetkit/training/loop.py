@@ -1,0 +1,311 @@
+"""The training loop: draw a batch, augment it, predict, take the loss, step; validate and save now and then."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from unetkit.augment import augment
+from unetkit.dataset.patches import PatchSource
+from unetkit.errors import RunError
+from unetkit.losses import Loss
+from unetkit.plan import Plan
+from unetkit.training.parallel import World
+from unetkit.training.run import RunFolder
+from unetkit.training.schedule import Clock, learning_rate
+
+SAVE_SECONDS = 30.0
+"""A kill costs at most about this much work (or one validation interval, if that is longer)."""
+
+Validate = Callable[[nn.Module], tuple[float, float]]
+"""From a model to (loss, score) on the validation images; a higher score is better."""
+
+
+class Stopped(Exception):
+    """The user asked to stop; everything up to then is saved."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What training came to, and while it runs, where it stands."""
+
+    step: int = 0
+    total: int = 0
+    seconds: float = 0.0
+    best_score: float = -math.inf
+    best_step: int = 0
+    replans: list[tuple[int, int]] = field(default_factory=list)
+    history: list[dict[str, float]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    loss: float = math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """How the loop speaks with its surroundings.
+
+    Args:
+        progress: called after every step.
+        say: called with a line for the user and the log.
+        stop: asked after every step.
+    """
+
+    progress: Callable[[Outcome], None] = lambda outcome: None
+    say: Callable[[str], None] = lambda line: None
+    stop: Callable[[], bool] = lambda: False
+
+
+@dataclass(slots=True)
+class _State:
+    """All that changes while training runs, and so all that resuming needs."""
+
+    model: nn.Module
+    average: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    outcome: Outcome
+
+    def save(self, run: RunFolder) -> None:
+        run.save_state(
+            {
+                "step": self.outcome.step,
+                "outcome": asdict(self.outcome),
+                "model": self.model.state_dict(),
+                "average": self.average.state_dict() if self.average is not self.model else None,
+                "optimizer": self.optimizer.state_dict(),
+                "scaler": self.scaler.state_dict(),
+            }
+        )
+        run.write_history(self.outcome.history, self.outcome.events)
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.model.load_state_dict(saved["model"])
+        if saved["average"] is not None:
+            self.average.load_state_dict(saved["average"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.scaler.load_state_dict(saved["scaler"])
+        self.outcome = Outcome(**saved["outcome"])
+
+
+class _Levels(nn.Module):
+    """What is trained: all levels the model predicts under deep supervision, else the finest alone."""
+
+    def __init__(self, model: nn.Module, deep: bool) -> None:
+        super().__init__()
+        self.model, self.deep = model, deep
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        return self.model.forward_levels(images) if self.deep else [self.model(images)]  # type: ignore[operator]
+
+
+def fit(
+    model: nn.Module,
+    plan: Plan,
+    source: PatchSource,
+    loss: Loss,
+    validate: Validate,
+    run: RunFolder,
+    *,
+    world: World,
+    deadline: float | None = None,
+    hooks: Hooks | None = None,
+) -> Outcome:
+    """Train `model`, leaving the best weights and everything that resuming needs in the run folder.
+
+    A run that was stopped, or killed at any moment, goes on from weights/last.pt and, on a CPU with the same number
+    of threads, ends with the same weights bit for bit as one that was not.
+
+    Args:
+        model: maps N C *S to logits N K *S; trained in place.
+        plan: everything else.
+        source: where patches come from.
+        loss: takes (logits, target, valid).
+        validate: gives (loss, score) of a model.
+        run: where files go.
+        world: this process among the others.
+        deadline: `time.monotonic()` at which to be done, or None when the plan's steps alone count.
+        hooks: progress, messages, and the wish to stop.
+
+    Returns:
+        Where the best weights were found, and the history.
+
+    Raises:
+        Stopped: `hooks.stop` said so; the state is saved.
+        RunError: the loss became NaN or infinite.
+    """
+    hooks = hooks or Hooks()
+    training = plan.training
+    state = _prepare(model, plan, world)
+    if (saved := run.load_state()) is not None:
+        state.restore(saved)
+    outcome = state.outcome
+    network = world.wrap(_Levels(model, training.deep_supervision))
+    clock, began, earlier, losses = Clock(deadline), monotonic(), outcome.seconds, list[float]()
+    clock.start(outcome.step)
+    last_save = monotonic()
+
+    while outcome.step < outcome.total:
+        losses.append(_step(state, network, plan, source, loss, world))
+        outcome.seconds = earlier + monotonic() - began
+        _replan(outcome, world.agree(clock.corrected(outcome.step, outcome.total, training.validate_every)), hooks)
+        stopping = bool(world.agree(hooks.stop()))
+        due = outcome.step % training.validate_every == 0 or outcome.step >= outcome.total
+        if world.leads and due:
+            started = monotonic()
+            _validate(state, validate, run, float(np.mean(losses)))
+            clock.validated(monotonic() - started)
+            losses.clear()
+        if world.leads and (due or stopping or monotonic() - last_save > SAVE_SECONDS):
+            state.save(run)
+            last_save = monotonic()
+        hooks.progress(outcome)
+        if stopping and outcome.step < outcome.total:
+            raise Stopped
+        waited = (outcome.step - outcome.best_step) // training.validate_every
+        if training.patience and world.agree(waited >= training.patience):
+            hooks.say(f"stopped early at step {outcome.step}: no better score in {training.patience} validations")
+            break
+    return outcome
+
+
+def _prepare(model: nn.Module, plan: Plan, world: World) -> _State:
+    training = plan.training
+    model.to(world.device)
+    if training.channels_last:
+        # 3D weights are rank 5; torch has a memory format of its own for them
+        order = torch.channels_last if plan.data.spatial_dims == 2 else torch.channels_last_3d
+        model.to(memory_format=order)  # type: ignore[call-overload]
+    average = deepcopy(model).requires_grad_(False) if training.ema else model
+    scaler = torch.amp.GradScaler(world.device.type, enabled=training.precision == "float16")
+    return _State(model, average, _optimizer(model, plan), scaler, Outcome(total=_total(plan)))
+
+
+def _total(plan: Plan) -> int:
+    return plan.training.replans[-1][1] if plan.training.replans else plan.training.steps
+
+
+def _optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
+    """Weight decay pulls on convolutions only: biases and the scales of normalisation are left alone."""
+    training = plan.training
+    decayed = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
+    free = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": training.weight_decay}, {"params": free, "weight_decay": 0.0}]
+    if training.optimizer == "sgd":
+        return torch.optim.SGD(groups, training.learning_rate, momentum=0.99, nesterov=True)
+    return torch.optim.AdamW(groups, training.learning_rate)
+
+
+def _step(
+    state: _State, network: nn.Module, plan: Plan, source: PatchSource, loss: Loss, world: World
+) -> float:
+    """One optimiser step; returns the loss of the joint batch."""
+    training, outcome, device = plan.training, state.outcome, world.device
+    state.model.train()
+    images, target, valid = training_batch(plan, source, outcome.step, world.places(training.batch), device)
+    if training.channels_last and images.ndim == 4:
+        images = images.contiguous(memory_format=torch.channels_last)
+    for group in state.optimizer.param_groups:
+        group["lr"] = learning_rate(outcome.step, training, outcome.replans or training.replans)
+    torch.manual_seed(hash((training.seed, outcome.step)) % 2**63)  # dropout, too, depends on the step alone
+    with torch.autocast(device.type, getattr(torch, training.precision), enabled=training.precision != "float32"):
+        levels = network(images)
+    logits = [world.gather(level.float()) for level in levels]
+    value = deep_loss(loss, logits, world.gather(target), world.gather(valid))
+    state.optimizer.zero_grad(set_to_none=True)
+    state.scaler.scale(value).backward()  # type: ignore[no-untyped-call]
+    if training.gradient_clip:
+        state.scaler.unscale_(state.optimizer)
+        nn.utils.clip_grad_norm_(state.model.parameters(), training.gradient_clip)
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
+    outcome.step += 1
+    outcome.loss = value.item()
+    if not math.isfinite(outcome.loss):
+        raise RunError(
+            f"the loss became {outcome.loss} at step {outcome.step}",
+            mend=f"--set training.learning_rate={training.learning_rate / 10:g}, or look for extreme pixel values",
+        )
+    if state.average is not state.model:
+        _follow(state.average, state.model, min(training.ema, outcome.step / (outcome.step + 10)))
+    return outcome.loss
+
+
+def training_batch(
+    plan: Plan, source: PatchSource, step: int, places: Sequence[int], device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The augmented patches of one step: images N C *S, labels N *S, valid N *S.
+
+    Args:
+        plan: patch size and augmentation.
+        source: the images.
+        step: number of the step.
+        places: which places of the joint batch.
+        device: where to augment.
+    """
+    generators = source.generators(step, places)
+    patch = plan.training.patch
+    margin = margin_for(plan)
+    cut = source.draw(generators, patch, margin)
+    images, target, valid = (part.to(device, non_blocking=True) for part in cut)
+    draws = [torch.Generator().manual_seed(int(g.integers(2**62))) for g in generators]
+    return augment(images, target, valid, plan.augmentation, draws, out_size=patch)
+
+
+def margin_for(plan: Plan) -> int:
+    """Pixels cut around a patch, so that turned and shrunk patches find image and not emptiness at their corners."""
+    return math.ceil(0.2 * max(plan.training.patch)) if plan.augmentation.warps(plan.data.spatial_dims) else 0
+
+
+def deep_loss(loss: Loss, levels: Sequence[Tensor], target: Tensor, valid: Tensor) -> Tensor:
+    """The loss over all levels, finest first; each counts half of the one before (weights sum to 1)."""
+    weights = [0.5**i for i in range(len(levels))]
+    total = torch.zeros((), device=target.device)
+    for i, (weight, logits) in enumerate(zip(weights, levels, strict=True)):
+        coarse = (slice(None), *[slice(None, None, 2**i)] * (target.ndim - 1))
+        total = total + weight / sum(weights) * loss(logits, target[coarse], valid[coarse])
+    return total
+
+
+@torch.no_grad()
+def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
+    """Move the averaged weights, and the averaged BatchNorm statistics, towards the model's."""
+    for mean, value in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(value, 1 - decay)
+        else:
+            mean.copy_(value)
+
+
+def _replan(outcome: Outcome, total: int, hooks: Hooks) -> None:
+    if total == outcome.total:
+        return
+    outcome.replans.append((outcome.step, total))
+    outcome.events.append({"event": "replan", "step": outcome.step, "from": outcome.total, "to": total})
+    hooks.say(f"step {outcome.step}: the pace changed, {outcome.total} → {total} steps fit the time")
+    outcome.total = total
+
+
+def _validate(state: _State, validate: Validate, run: RunFolder, train_loss: float) -> None:
+    outcome = state.outcome
+    val_loss, score = validate(state.average)
+    outcome.history.append(
+        {
+            "step": outcome.step,
+            "seconds": outcome.seconds,
+            "learning_rate": state.optimizer.param_groups[0]["lr"],
+            "train_loss": train_loss,
+            "val_loss": val_loss,
+            "val_score": score,
+        }
+    )
+    if not score <= outcome.best_score:  # the first score counts even when it is NaN (no class to score)
+        outcome.best_score, outcome.best_step = score, outcome.step
+        run.save_weights(dict(state.average.state_dict()), step=outcome.step, score=score)

@@ -1,0 +1,80 @@
+"""How far a run has come, what the learning rate then is, and how many steps the time that is left allows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from time import monotonic
+
+from unetkit.plan import TrainingPlan
+
+SLACK = 0.03
+"""A re-plan is worth a line only when the steps left change by more than this share."""
+
+
+def progress(step: int, steps: int, replans: Sequence[tuple[int, int]] = ()) -> float:
+    """Share of the run that is done at `step`, 0 to 1, when the total was corrected on the way.
+
+    It never jumps at a correction: from there on it only rises faster or slower towards 1.
+
+    Args:
+        step: steps made.
+        steps: total as first planned.
+        replans: pairs (step, total from then on), in order.
+
+    Example:
+        >>> progress(50, 100), progress(75, 100, [(50, 150)])
+        (0.5, 0.625)
+    """
+    done, start, total = 0.0, 0, steps
+    for at, corrected in replans:
+        if at >= step:
+            break
+        done += (1 - done) * (at - start) / max(1, total - start)
+        start, total = at, corrected
+    return min(1.0, done + (1 - done) * (step - start) / max(1, total - start))
+
+
+def learning_rate(step: int, plan: TrainingPlan, replans: Sequence[tuple[int, int]]) -> float:
+    """The learning rate of the step that follows `step` finished ones."""
+    done = progress(step, plan.steps, replans)
+    shape = {"cosine": 0.5 + 0.5 * math.cos(math.pi * done), "polynomial": (1 - done) ** 0.9, "constant": 1.0}
+    return plan.learning_rate * shape[plan.schedule] * min(1.0, (step + 1) / (plan.warmup + 1))
+
+
+class Clock:
+    """Turns a time budget into steps, again and again, from the pace actually seen.
+
+    Args:
+        deadline: `time.monotonic()` at which training shall end, or None when the steps were stated.
+        every: seconds between two looks.
+    """
+
+    def __init__(self, deadline: float | None, *, every: float = 2.0) -> None:
+        self.deadline, self.every = deadline, every
+        self.looked = monotonic()
+        self.validation = 0.0  # seconds of the latest validation
+        self._since = (monotonic(), 0)
+        self._paused = 0.0
+
+    def start(self, step: int) -> None:
+        """Begin to watch the pace at `step`."""
+        self._since, self._paused = (monotonic(), step), 0.0
+
+    def validated(self, seconds: float) -> None:
+        """Take a validation of so many seconds out of the pace of the steps."""
+        self.validation = seconds
+        self._paused += seconds
+
+    def corrected(self, step: int, total: int, validate_every: int) -> int:
+        """The total number of steps that fits the deadline, or `total` where it still holds within SLACK."""
+        now = monotonic()
+        if self.deadline is None or now - self.looked < self.every or step == self._since[1]:
+            return total
+        self.looked = now
+        began, first = self._since
+        pace = (now - began - self._paused) / (step - first)
+        if now - began > 30:  # the pace of the last half minute counts, not that of the beginning
+            self.start(step)
+        left = max(0, int((self.deadline - now - self.validation) / (pace + self.validation / validate_every)))
+        return step + left if abs(step + left - total) > SLACK * max(1, total - step) + 1 else total

