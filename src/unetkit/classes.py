@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import numpy.typing as npt
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from unetkit.errors import FileError, InputError
 from unetkit.files import write_text
@@ -66,7 +66,7 @@ class Classes(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _fill(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("names"):
+        if isinstance(data, dict) and isinstance(data.get("names"), list | tuple):
             count = len(data["names"])
             data = dict(data)
             if data.get("encoding", "values") == "values" and not data.get("values"):
@@ -187,6 +187,37 @@ def read_classes(path: str | PathLike[str]) -> Classes:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise FileError(f"{where}: {first['msg'].removeprefix('Value error, ')}", file=path) from error
+
+
+def read_stated(path: str | PathLike[str]) -> dict[str, Any]:
+    """The fields a `classes.yaml` states, which may be all or a single one, each checked by itself.
+
+    Args:
+        path: the file, such as one that holds only `ignore_values: [11]`.
+
+    Returns:
+        Field name to value, lists as tuples.
+
+    Raises:
+        FileError: not YAML, no fields, a field that does not exist, or a value that does not fit its field.
+    """
+    try:
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise FileError("cannot be read", file=path, found=error) from error
+    if not isinstance(data, dict):
+        raise FileError("does not state classes", file=path, found=type(data).__name__, expected="'names: [...]'")
+    unknown = [str(name) for name in data if name not in Classes.model_fields]
+    if unknown:
+        known = ", ".join(Classes.model_fields)
+        raise FileError("states fields that do not exist", file=path, found=", ".join(unknown), expected=known)
+    stated = {}
+    for name, value in data.items():
+        try:
+            stated[name] = TypeAdapter(Classes.model_fields[name].annotation).validate_python(value)
+        except ValidationError as error:
+            raise FileError(f"{name}: {error.errors()[0]['msg']}", file=path, found=value) from error
+    return stated
 
 
 def write_classes(path: str | PathLike[str], classes: Classes) -> None:

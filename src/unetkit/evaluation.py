@@ -113,7 +113,7 @@ def evaluate_pairs(pairs: Iterable[Pair], classes: Classes, *, seed: int = 0, to
         if pair.name in seen:
             raise InputError("two predictions have the same name", file=pair.name)
         _check(pair)
-        confusion += confusion_matrix(pair.prediction, pair.truth, len(classes))
+        confusion += confusion_matrix(pair.prediction, pair.truth, len(classes), file=pair.name)
         scores.append(_score(pair, classes, tolerance))
         rows += _rows(pair, classes, scores[-1])
         seen[pair.name] = Seen(pair.group, pair.geometry.unit)

@@ -157,11 +157,11 @@ def _require_fit(
     generators: Sequence[torch.Generator],
     size: Sequence[int],
 ) -> None:
-    if images.ndim not in (4, 5) or images.dtype != torch.float32:
+    if images.ndim not in (4, 5) or images.numel() == 0 or images.dtype != torch.float32:
         raise UsageError(
             "images do not fit",
             found=f"{tuple(images.shape)} {images.dtype}",
-            expected="N C *S float32, S of 2 or 3 axes",
+            expected="N C *S float32, not empty, S of 2 or 3 axes",
         )
     shape = images.shape[2:]
     if labels.shape != (len(images), *shape) or labels.is_floating_point() or labels.dtype == torch.bool:

@@ -45,8 +45,9 @@ class AugmentationSettings(BaseModel):
     shear: Annotated[float, Field(ge=0, le=40)] = 0.0
     """Largest shear angle of rows along columns and of columns along rows, degrees."""
     elastic_sigma: Annotated[float, Field(ge=0, le=100)] = 0.0
-    """Standard deviation of the elastic displacement at the control points, px; 10 in the U-Net paper. More than an
-    eighth of the distance between control points, patch / (elastic_grid - 1), folds the picture now and then."""
+    """Standard deviation of the elastic displacement at the control points, px; 10 in the U-Net paper. Up to an eighth
+    of the control points' distance, patch / (elastic_grid - 1), the picture does not fold over itself; at a quarter of
+    it, one patch in seven does."""
     elastic_grid: Annotated[int, Field(ge=2, le=33)] = 3
     """Control points of the elastic deformation along each axis; 3 in the U-Net paper, more bend finer."""
     spacing: Annotated[tuple[Length, ...], Field(min_length=2, max_length=3)] = (1.0, 1.0, 1.0)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -145,11 +146,16 @@ def bend(control: Tensor, size: Sequence[int]) -> Tensor:
         Keys, "Cubic convolution interpolation for digital image processing", 1981 (with a = -0.75, as torch has it).
     """
     for length, points in zip(size, control.shape[1:], strict=True):
-        # Interpolating the unit vectors gives the weights of each control point: that serves any number of axes.
-        units = torch.eye(points, device=control.device)[None, None]
-        weights = F.interpolate(units, (length, points), mode="bicubic", align_corners=True)[0, 0]
+        weights = _cubic_weights(points, length).to(control.device)
         control = torch.tensordot(control, weights, dims=([1], [1]))  # the axis leaves in front and joins at the end
     return control
+
+
+@lru_cache(maxsize=64)
+def _cubic_weights(points: int, length: int) -> Tensor:
+    """What each control point contributes to each pixel of a line, length × points: the unit vectors interpolated."""
+    units = torch.eye(points)[None, None]
+    return F.interpolate(units, (length, points), mode="bicubic", align_corners=True)[0, 0]
 
 
 def source_positions(warp: Warp, source: Sequence[int], size: Sequence[int], device: torch.device) -> Tensor:

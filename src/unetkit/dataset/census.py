@@ -51,7 +51,7 @@ def count_mask(path: Path) -> MaskCount:
         path: a mask in any format that `read_mask` reads.
 
     Returns:
-        Its values and their counts. Pieces are counted where there are at least two values besides 0.
+        Its values and their counts. Pieces are counted where there are at least two numbers besides 0.
 
     Raises:
         FileError: unreadable, or numbers that are not whole.
@@ -62,7 +62,8 @@ def count_mask(path: Path) -> MaskCount:
     if numbers.dtype.kind == "f":
         numbers = _whole(numbers, path)
     values, indices = _index(numbers)
-    pieces = _pieces(indices, len(values)) if np.count_nonzero(values) > 1 else np.zeros(0, np.int64)
+    numbered = not coloured and np.count_nonzero(values) > 1
+    pieces = _pieces(indices, len(values)) if numbered else np.zeros(0, np.int64)
     counts = np.bincount(indices.ravel(), minlength=len(values)).astype(np.int64)
     repeats = _repeats(indices, len(values))
     return MaskCount(path, coloured, raw.values.dtype, raw.palette, values, counts, repeats, pieces)
@@ -73,9 +74,9 @@ def is_coloured(values: npt.NDArray[Any]) -> bool:
     return values.dtype == np.uint8 and values.ndim >= 3 and values.shape[-1] == 3
 
 
-def colour_keys(values: npt.NDArray[np.uint8]) -> Integers:
+def colour_keys(values: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
     """RGB bytes *S 3 as numbers 0xRRGGBB *S."""
-    wide = values.astype(np.int64)
+    wide = values.astype(np.int32)
     return np.asarray(wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2])
 
 
@@ -103,18 +104,19 @@ def as_colours(count: MaskCount) -> MaskCount:
     shades = count.palette or tuple((v, v, v) for v in range(256))
     keys = np.array([r << 16 | g << 8 | b for r, g, b in (shades[v] for v in count.values)], np.int64)
     values, at = np.unique(keys, return_inverse=True)
-    sums = [np.bincount(at, weights=x, minlength=len(values)).astype(np.int64) for x in (count.counts, count.repeats)]
-    return MaskCount(count.path, True, count.dtype, count.palette, values, *sums, np.zeros(0, np.int64))
+    counts, repeats = (_sum_by(at, column, len(values)) for column in (count.counts, count.repeats))
+    return MaskCount(count.path, True, count.dtype, count.palette, values, counts, repeats, np.zeros(0, np.int64))
 
 
 def pool(counts: Sequence[MaskCount]) -> tuple[Integers, Integers, Integers]:
     """Values, counts and repeats of several masks together, smallest value first."""
     values, at = np.unique(np.concatenate([c.values for c in counts]), return_inverse=True)
-    totals = [
-        np.bincount(at, weights=np.concatenate(column), minlength=len(values)).astype(np.int64)
-        for column in ([c.counts for c in counts], [c.repeats for c in counts])
-    ]
-    return values, totals[0], totals[1]
+    pixels, repeats = (np.concatenate(column) for column in ([c.counts for c in counts], [c.repeats for c in counts]))
+    return values, _sum_by(at, pixels, len(values)), _sum_by(at, repeats, len(values))
+
+
+def _sum_by(at: npt.NDArray[np.intp], amounts: Integers, size: int) -> Integers:
+    return np.asarray(np.bincount(at, weights=amounts, minlength=size).astype(np.int64))
 
 
 def _whole(numbers: npt.NDArray[Any], path: Path) -> Integers:
@@ -135,7 +137,7 @@ def _whole(numbers: npt.NDArray[Any], path: Path) -> Integers:
             expected="whole numbers, one a class",
             mend="threshold the mask (a probability map is not a mask)",
         )
-    return rounded.astype(np.int64)
+    return np.asarray(rounded.astype(np.int64))
 
 
 def _index(numbers: npt.NDArray[Any]) -> tuple[Integers, npt.NDArray[np.intp]]:
@@ -143,18 +145,18 @@ def _index(numbers: npt.NDArray[Any]) -> tuple[Integers, npt.NDArray[np.intp]]:
     if numbers.dtype in (np.bool_, np.uint8, np.uint16):  # counting beats sorting
         present = np.bincount(numbers.ravel()) > 0
         return np.flatnonzero(present).astype(np.int64), (np.cumsum(present) - 1)[numbers.astype(np.intp)]
-    values, indices = np.unique(numbers, return_inverse=True)
-    return values.astype(np.int64), indices.reshape(numbers.shape)
+    values = np.unique(numbers)
+    return values.astype(np.int64), np.searchsorted(values, numbers)
 
 
 def _repeats(indices: npt.NDArray[np.intp], size: int) -> Integers:
     pairs = ((indices[..., :-1], indices[..., 1:]), (indices[..., :-1, :], indices[..., 1:, :]))
     same = [np.bincount(here[here == following], minlength=size) for here, following in pairs]
-    return np.maximum(*same).astype(np.int64)
+    return np.asarray(np.maximum(*same).astype(np.int64))
 
 
 def _pieces(indices: npt.NDArray[np.intp], size: int) -> Integers:
-    areas, number = connected_components(indices, background=-1, return_num=True, connectivity=indices.ndim)
+    areas, number = connected_components(indices, background=-1, return_num=True, connectivity=indices.ndim)  # type: ignore[no-untyped-call]
     value_of = np.zeros(number + 1, np.intp)
     value_of[areas.ravel()] = indices.ravel()
-    return np.bincount(value_of[1:], minlength=size).astype(np.int64)
+    return np.asarray(np.bincount(value_of[1:], minlength=size).astype(np.int64))

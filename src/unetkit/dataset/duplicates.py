@@ -47,7 +47,7 @@ def pixel_hash(image: Image) -> str:
         True
     """
     digest = blake2b(f"{image.pixels.shape} {image.pixels.dtype.str}".encode(), digest_size=16)
-    digest.update(memoryview(np.ascontiguousarray(image.pixels)).cast("B") if image.pixels.size else b"")
+    digest.update(np.ascontiguousarray(image.pixels).data)
     return digest.hexdigest()
 
 
@@ -78,7 +78,8 @@ def thumbnail_descriptor(image: Image) -> Vector:
         return np.zeros(SIDE * SIDE, np.float32)
     detail = detail / (strength + _FLOOR * overall)
     detail -= detail.mean()
-    return (detail / np.linalg.norm(detail)).astype(np.float32).ravel()
+    vector: Vector = (detail / np.linalg.norm(detail)).astype(np.float32).ravel()
+    return vector
 
 
 def near_duplicates(descriptors: Vector, threshold: float = NEAR) -> list[tuple[int, int, float]]:
@@ -121,5 +122,6 @@ def _area_weights(length: int) -> Vector:
     edges = np.linspace(0, length, SIDE + 1)
     pixel = np.arange(length)
     overlap = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
-    weights = overlap.clip(min=0)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    weights: Vector = overlap.clip(min=0).astype(np.float32)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return weights

@@ -66,7 +66,8 @@ def infer_classes(masks: Sequence[Path], *, stated: Mapping[str, Any] | None = N
     """
     if not masks:
         raise DatasetError("there are no masks to infer classes from", mend="put at least two masks into masks/")
-    chosen = [masks[i] for i in np.unique(np.linspace(0, len(masks) - 1, min(len(masks), MAX_READ)).round().astype(int))]
+    spread = np.linspace(0, len(masks) - 1, min(len(masks), MAX_READ)).round().astype(int)
+    chosen = [masks[i] for i in np.unique(spread)]
     counts = [count_mask(path) for path in chosen]
     stated = dict(stated or {})
     coloured = stated.get("encoding") == "colours" or any(count.coloured for count in counts)
@@ -74,8 +75,8 @@ def infer_classes(masks: Sequence[Path], *, stated: Mapping[str, Any] | None = N
         found = _colours([as_colours(count) for count in counts], stated)
     else:
         found = _numbers(counts, stated)
-    scope = f"{len(masks)} masks" if len(chosen) == len(masks) else f"{len(chosen)} of {len(masks)} masks, evenly spread,"
-    evidence = f"{scope} hold {found.pop('evidence')}"
+    scope = f"{len(masks)}" if len(chosen) == len(masks) else f"{len(chosen)} of {len(masks)} (evenly spread)"
+    evidence = f"{scope} masks hold {found.pop('evidence')}"
     if stated:
         evidence += f"; stated: {', '.join(sorted(stated))}"
     try:
@@ -183,8 +184,8 @@ def _numbers(counts: Sequence[MaskCount], stated: Mapping[str, Any]) -> dict[str
         fields["colours"] = tuple(
             longest[v] if v < len(longest) else display_colour(i) for i, v in enumerate(fields["values"])
         )
-    ignored = () if void is None else (void,)
-    return {**fields, "dtype": dtype, "palette": len(palettes) == len(counts), "ignore_values": ignored, "evidence": evidence}
+    fields |= {"dtype": dtype, "palette": len(palettes) == len(counts), "evidence": evidence}
+    return {**fields, "ignore_values": () if void is None else (void,)}
 
 
 def _number_classes(found: Integers, stated: Mapping[str, Any]) -> dict[str, Any]:
@@ -274,8 +275,8 @@ def _why_instances(counts: Sequence[MaskCount], values: Integers) -> str | None:
         return None
     fewest = min(len(ids) for ids in shown)
     return (
-        f"{fewest} to {most} numbers an image, {whole:.0%} of them in one piece, numbered 1 … n in {numbered:.0%} of the"
-        " masks (if they are classes, state 'encoding: values' in classes.yaml)"
+        f"{fewest} to {most} numbers an image, {whole:.0%} of them in one piece, numbered 1 … n in {numbered:.0%} of"
+        " the masks (if they are classes, state 'encoding: values' in classes.yaml)"
     )
 
 
@@ -311,7 +312,7 @@ def _void(counts: Sequence[MaskCount], values: Integers) -> int | None:
             raise DatasetError(
                 f"some masks write the foreground as 1 and others as {top}",
                 found=f"1 in {ones[0].path.name}, {top} in {high.path.name}, and never both in one mask",
-                mend=f"write all alike; or, if {top} means 'not labelled', state 'ignore_values: [{top}]' in classes.yaml",
+                mend=f"write all alike, or state 'ignore_values: [{top}]' in classes.yaml if {top} is 'not labelled'",
             )
     return top
 

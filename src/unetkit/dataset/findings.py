@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from unetkit.dataset.folder import Dataset
 from unetkit.dataset.survey import Survey
@@ -49,11 +49,13 @@ class Case:
         survey: the facts of every file.
         dataset: the opened dataset, or None where it cannot be opened.
         refusal: why it cannot be opened.
+        stated: the fields that classes.yaml states; empty where there is none or it is faulty.
     """
 
     survey: Survey
     dataset: Dataset | None
     refusal: UnetkitError | None = None
+    stated: Mapping[str, Any] = field(default_factory=dict)
 
 
 def several(count: int, what: str) -> str:

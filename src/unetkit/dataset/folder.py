@@ -21,9 +21,10 @@ import numpy as np
 
 from unetkit.classes import Classes
 from unetkit.dataset.encoding import find_classes, read_label_map
+from unetkit.dataset.given import given_split, read_split
 from unetkit.dataset.groups import find_groups, split_of_folders
 from unetkit.dataset.pairing import pair
-from unetkit.dataset.splits import Split, given_split, read_split
+from unetkit.dataset.splits import Split
 from unetkit.errors import DatasetError, FileError
 from unetkit.formats import read_header, read_image
 from unetkit.image import Image, LabelMap
@@ -108,7 +109,8 @@ class Dataset:
             return image
         if found == 1 and self.channels == 3:
             pixels = np.repeat(image.pixels, 3, axis=0)
-            return replace(image, pixels=pixels, channels=None, notes=(*image.notes, "grey repeated as red, green, blue"))
+            notes = (*image.notes, "grey repeated as red, green and blue")
+            return replace(image, pixels=pixels, channels=None, notes=notes)
         raise DatasetError(
             "image does not have the channels of the others", file=sample.image, found=found, expected=self.channels
         )
@@ -170,7 +172,8 @@ def open_dataset(root: str | PathLike[str], *, classes: Classes | None = None) -
     channels, spatial_dims, mixed = _common_form(pairing.images)
     groups, grouped_by, about_groups = find_groups(root, names, list(pairing.masks))
     samples = tuple(Sample(n, path, pairing.masks.get(n), groups.get(n)) for n, path in pairing.images.items())
-    split, about_split = None, ()
+    split: Split | None = None
+    about_split: tuple[str, ...] = ()
     if (root / "splits.json").exists():
         split = read_split(root / "splits.json", names, list(pairing.masks))
     elif parts := split_of_folders(names):

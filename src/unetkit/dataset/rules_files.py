@@ -52,8 +52,8 @@ def unpaired_masks(case: Case) -> list[Finding]:
     survey = case.survey
     names = {image.name for image in survey.images}
     lonely = [mask for mask in survey.masks if mask.name not in names]
-    if not lonely:
-        return []
+    if not lonely or len(lonely) == len(survey.masks):
+        return []  # none of several, or all of them: no_images and no_pairs report that
     hint = _rename_hint(survey.images, lonely)
     if not hint:
         near = get_close_matches(lonely[0].name, sorted(names), n=1, cutoff=0.6)

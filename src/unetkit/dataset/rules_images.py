@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from unetkit.dataset.findings import FIX, Case, Finding, several
+from unetkit.dataset.findings import FIX, Case, Finding, Severity, several
 from unetkit.dataset.survey import ImageFacts
 
 SATURATED = 0.5
@@ -19,6 +19,7 @@ def not_finite(case: Case) -> list[Finding]:
     """NaN and infinite pixels."""
     names = {mask.name for mask in case.survey.masks}
     found = []
+    severity: Severity
     for severity, labelled in (("error", True), ("warning", False)):
         bad = [i for i in case.survey.readable_images if i.not_finite and (i.name in names) == labelled]
         if bad:
@@ -26,7 +27,7 @@ def not_finite(case: Case) -> list[Finding]:
             why = "a single such pixel turns every weight of the network into NaN"
             mend = f"'{FIX}' gives each the value of the nearest finite pixel; if they mark the area without data, "
             mend += "also mark it as ignored in the mask"
-            found.append(Finding("not-finite", "error" if severity == "error" else "warning", _files(bad), what, why, mend, True))
+            found.append(Finding("not-finite", severity, _files(bad), what, why, mend, fixable=True))
     return found
 
 

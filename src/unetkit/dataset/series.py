@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -90,7 +91,7 @@ def _pairs(series: Sequence[Sequence[str]]) -> tuple[list[tuple[str, str]], list
     for names in series:
         apart = len(names) // 2
         if len(names) >= SHORTEST:
-            near += list(zip(names, names[1:], strict=False))
+            near += list(pairwise(names))
             far += list(zip(names, names[apart:], strict=False))
     return _spread(near), _spread(far)
 

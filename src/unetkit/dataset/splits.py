@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from unetkit.classes import IGNORE
+from unetkit.dataset.duplicates import near_duplicates, pixel_hash, thumbnail_descriptor
 from unetkit.dataset.series import series_order
 from unetkit.dataset.stratify import stratify
 from unetkit.errors import DatasetError, UsageError
-from unetkit.files import read_json
 from unetkit.formats import read_header
 
 if TYPE_CHECKING:
@@ -64,88 +63,6 @@ class _Units:
         return _Units(tuple(unit for unit in members if unit), self.ordered, self.reason, self.strata)
 
 
-def read_split(path: Path, names: Sequence[str], labelled: Sequence[str]) -> Split:
-    """The split that a splits.json states.
-
-    Args:
-        path: a file such as {"train": ["a", "b"], "val": ["c"], "test": ["d"]}; more keys (seed, note) do no harm.
-        names: all images.
-        labelled: those with a mask; others are left out and the reasons say so.
-
-    Returns:
-        The split, with source "given". Val and test may be empty.
-
-    Raises:
-        FileError: no JSON.
-        DatasetError: unknown names, a name twice, no training image; the message names them.
-    """
-    data = read_json(path)
-    if not isinstance(data, Mapping) or "train" not in data:
-        raise DatasetError("does not state a split", file=path, expected='{"train": […], "val": […], "test": […]}')
-    known = set(names)
-    parts: dict[str, list[str]] = {}
-    for key, value in data.items():
-        listed = isinstance(value, list) and all(isinstance(entry, str) for entry in value)
-        if key in PARTS and not listed:
-            raise DatasetError(f"'{key}' is no list of stems", file=path, found=type(value).__name__)
-        if key in PARTS:
-            parts[key] = [_resolve(entry, known) for entry in value]
-        elif listed and value and all(_resolve(entry, known) in known for entry in value):
-            raise DatasetError(
-                f"'{key}' lists images but is no part of a split",
-                file=path,
-                expected="train, val and test",
-                mend=f"rename '{key}' (to 'val' or 'test'), or take it out",
-            )
-    strange = [name for part in parts.values() for name in part if name not in known]
-    if strange:
-        raise DatasetError(
-            f"names {len(strange)} images that are not in images/",
-            file=path,
-            found=_some(strange),
-            expected=f"stems such as {_some(names, 3)}",
-            mend="correct the names, or take them out",
-        )
-    seed = data.get("seed", 0)
-    return given_split(parts, labelled, path, seed=seed if isinstance(seed, int) else 0)
-
-
-def given_split(parts: Mapping[str, Sequence[str]], labelled: Sequence[str], file: Path, *, seed: int = 0) -> Split:
-    """A split somebody stated, checked.
-
-    Args:
-        parts: names of known images by part.
-        labelled: the images with a mask; others are left out and the reasons say so.
-        file: where it is stated, for errors.
-        seed: what it was made with, where known.
-
-    Raises:
-        DatasetError: a name twice, or no labelled training image.
-    """
-    twice = [name for name, count in Counter(n for part in parts.values() for n in part).items() if count > 1]
-    if twice:
-        where = {name: " and ".join(key for key, part in parts.items() if name in part) for name in twice[:4]}
-        raise DatasetError(
-            f"{len(twice)} images stand in the split more than once",
-            file=file,
-            found=", ".join(f"{name} (in {place})" for name, place in where.items()),
-            mend="keep each in one part: an image that trains must not score",
-        )
-    masked = set(labelled)
-    kept = {key: tuple(name for name in parts.get(key, ()) if name in masked) for key in PARTS}
-    reasons = [f"as stated in {file.name}"]
-    for key in PARTS:
-        unlabelled = [name for name in parts.get(key, ()) if name not in masked]
-        if unlabelled:
-            reasons.append(f"{len(unlabelled)} images of {key} have no mask and are left out: {_some(unlabelled)}")
-    if not kept["train"]:
-        raise DatasetError("has no labelled image to train on", file=file, mend="list labelled images under 'train'")
-    unused = masked.difference(*kept.values())
-    if unused:
-        reasons.append(f"{len(unused)} labelled images are in no part and stay unused: {_some(sorted(unused))}")
-    return Split(**kept, seed=seed, source="given", reasons=tuple(reasons))
-
-
 def make_split(dataset: Dataset, *, seed: int = 0, val: float = 0.15, test: float = 0.2) -> Split:
     """Deal the labelled images out to train, val and test; a given split is used as it stands.
 
@@ -166,7 +83,11 @@ def make_split(dataset: Dataset, *, seed: int = 0, val: float = 0.15, test: floa
         UsageError: shares that leave nothing to train on.
     """
     if not (0 < val < 1 and 0 <= test < 1 and val + test < 1):
-        raise UsageError("shares of val and test leave no split", found=f"val {val}, test {test}", expected="val above 0, in sum below 1")
+        raise UsageError(
+            "shares of val and test leave no split",
+            found=f"val {val}, test {test}",
+            expected="val above 0, in sum below 1",
+        )
     if dataset.given_split is not None:
         return _complete(dataset, dataset.given_split, seed, val)
     names = _require_two(dataset)
@@ -175,7 +96,7 @@ def make_split(dataset: Dataset, *, seed: int = 0, val: float = 0.15, test: floa
     shares = {"train": 1 - val - test, "val": val, "test": test}
     if number == 2 and test > 0:
         shares = {"train": 1 - val, "val": val, "test": 0.0}
-        reasons.append("only two can be told apart: one trains, one chooses the weights, and none is left for a test score")
+        reasons.append("only two can be told apart: one trains, one chooses the weights, none is left for a test")
     elif test == 0:
         reasons.append("no test images were asked for: the score on val is the only one, and is too good")
     parts = _deal(units, shares, np.random.default_rng(seed))
@@ -201,7 +122,12 @@ def make_folds(dataset: Dataset, *, folds: int, seed: int = 0) -> tuple[Split, .
     units = _units(dataset, _require_two(dataset))
     number = len(units.members)
     if number < 3:
-        raise DatasetError("is too small for cross-validation", file=dataset.root, found=units.reason, expected="three images or groups")
+        raise DatasetError(
+            "is too small for cross-validation",
+            file=dataset.root,
+            found=units.reason,
+            expected="three images or groups",
+        )
     if not 2 <= folds <= number:
         raise UsageError("that many folds cannot be made", found=folds, expected=f"2 to {number} ({units.reason})")
     generator = np.random.default_rng(seed)
@@ -213,8 +139,62 @@ def make_folds(dataset: Dataset, *, folds: int, seed: int = 0) -> tuple[Split, .
         reasons = [units.reason, *_missing_classes(dataset, units, inner["train"])]
         if dataset.given_split is not None:
             reasons.append("the given split is not used: cross-validation tests every image once")
-        splits.append(Split(**inner, test=tested[str(k)], seed=seed, source=f"fold {k + 1} of {folds}", reasons=tuple(reasons)))
+        source = f"fold {k + 1} of {folds}"
+        splits.append(Split(**inner, test=tested[str(k)], seed=seed, source=source, reasons=tuple(reasons)))
     return tuple(splits)
+
+
+def find_leaks(dataset: Dataset, split: Split) -> list[str]:
+    """What lets a model see in training what it is tested on.
+
+    Args:
+        dataset: the images.
+        split: their parts.
+
+    Returns:
+        One sentence for each leak: a group in two parts, the same picture in two parts, a near copy in two parts.
+        Empty where there is none.
+
+    Raises:
+        FileError: an image is unreadable.
+    """
+    part_of = {name: part for part in PARTS for name in getattr(split, part)}
+    return [*_torn_groups(dataset, part_of), *_copies(dataset, part_of)]
+
+
+def _torn_groups(dataset: Dataset, part_of: Mapping[str, str]) -> list[str]:
+    by_group: dict[str, dict[str, str]] = defaultdict(dict)
+    for name, part in part_of.items():
+        group = dataset.sample(name).group
+        if group is not None:
+            by_group[group].setdefault(part, name)
+    if len(by_group) < 2:  # one group in all cannot be kept apart from itself; make_split says so
+        return []
+    return [
+        f"group '{group}' ({dataset.grouped_by}) is in {' and '.join(where)}: {', '.join(where.values())}"
+        for group, where in sorted(by_group.items())
+        if len(where) > 1
+    ]
+
+
+def _copies(dataset: Dataset, part_of: Mapping[str, str]) -> list[str]:
+    names = list(part_of)
+    hashes, descriptors = [], []
+    for name in names:
+        image = dataset.read_image(dataset.sample(name))
+        hashes.append(pixel_hash(image))
+        descriptors.append(thumbnail_descriptor(image))
+    first: dict[str, str] = {}
+    leaks = []
+    for name, digest in zip(names, hashes, strict=True):
+        other = first.setdefault(digest, name)
+        if part_of[other] != part_of[name]:
+            leaks.append(f"{other} ({part_of[other]}) and {name} ({part_of[name]}) are the same picture")
+    for i, j, likeness in near_duplicates(np.stack(descriptors)):
+        a, b = names[i], names[j]
+        if part_of[a] != part_of[b] and hashes[i] != hashes[j]:
+            leaks.append(f"{a} ({part_of[a]}) and {b} ({part_of[b]}) are near copies (correlation {likeness:.2f})")
+    return leaks
 
 
 def _complete(dataset: Dataset, given: Split, seed: int, val: float) -> Split:
@@ -225,7 +205,9 @@ def _complete(dataset: Dataset, given: Split, seed: int, val: float) -> Split:
     if given.val:
         return given.model_copy(update={"reasons": tuple(reasons)})
     if len(given.train) < 2:
-        raise DatasetError("one training image cannot also choose the weights", file=dataset.root, mend="label a second one")
+        raise DatasetError(
+            "one training image cannot also choose the weights", file=dataset.root, mend="label a second one"
+        )
     units = _units(dataset, given.train)
     parts = _deal(units, {"train": 1 - val, "val": val}, np.random.default_rng(seed))
     reasons.append(f"no val images are given: {len(parts['val'])} are taken out of train ({units.reason})")
@@ -311,13 +293,3 @@ def _missing_classes(dataset: Dataset, units: _Units, train: Sequence[str]) -> l
     every = {label for labels in units.strata.values() for label in labels}
     missing = sorted(int(label.removeprefix("class ")) for label in every - seen if label.startswith("class "))
     return [f"no training image shows {', '.join(dataset.classes.names[c] for c in missing)}"] if missing else []
-
-
-def _resolve(entry: str, known: set[str]) -> str:
-    """The name meant by an entry: itself, or itself without a file suffix."""
-    bare = PurePosixPath(entry).with_suffix("").as_posix() if entry else entry
-    return bare if entry not in known and bare in known else entry
-
-
-def _some(names: Sequence[str], most: int = 6) -> str:
-    return ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")

@@ -6,15 +6,18 @@ memory can be surveyed. Nothing here judges, and nothing here raises for what is
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from unetkit.dataset.duplicates import SIDE, pixel_hash, thumbnail_descriptor
+from unetkit.dataset.census import colour_keys, is_coloured
+from unetkit.dataset.duplicates import pixel_hash, thumbnail_descriptor
+from unetkit.dataset.pairing import MASK_SUFFIXES
 from unetkit.errors import UnetkitError
 from unetkit.formats import FORMATS, SUFFIXES, is_image_path, read_header, read_image, read_mask, read_window
 from unetkit.image import Geometry, Image
@@ -23,10 +26,14 @@ LARGE = 2**30
 """Images of more decoded bytes than this are looked at through a window in their middle."""
 
 _WINDOW = 2048
-_HEAD = 512
+_HEAD = 4096
 
 Array = npt.NDArray[Any]
 FaultKind = Literal["empty-file", "text-pointer", "truncated", "unreadable"]
+
+
+def _nothing() -> Array:
+    return np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,7 @@ class Fault:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ImageFacts:
     """What was seen of one image file. All but the first three fields are empty where `fault` is set.
 
@@ -75,7 +82,7 @@ class ImageFacts:
     channels: int = 0
     shape: tuple[int, ...] = ()
     dtype: str = ""
-    geometry: Geometry = Geometry()
+    geometry: Geometry = field(default_factory=Geometry)
     notes: tuple[str, ...] = ()
     digest: str = ""
     descriptor: Array | None = None
@@ -87,12 +94,12 @@ class ImageFacts:
     whole: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class MaskFacts:
     """What was seen of one mask file. All but the first three fields are empty where `fault` is set.
 
     Args:
-        name: path below masks/ without suffix.
+        name: name of its image; where it has none, path below masks/ without suffix.
         path: the file.
         file: the path from the dataset's root.
         fault: why it could not be read.
@@ -118,11 +125,11 @@ class MaskFacts:
     dtype: str = ""
     colours: bool = False
     palette: bool = False
-    values: Array = np.zeros(0, np.int64)
-    counts: Array = np.zeros(0, np.int64)
-    coherent: Array = np.zeros(0, np.int64)
-    border: Array = np.zeros(0, np.int64)
-    brightness: Array = np.zeros(0)
+    values: Array = field(default_factory=_nothing)
+    counts: Array = field(default_factory=_nothing)
+    coherent: Array = field(default_factory=_nothing)
+    border: Array = field(default_factory=_nothing)
+    brightness: Array = field(default_factory=_nothing)
     digest: str = ""
 
     @property
@@ -184,39 +191,51 @@ def survey(root: Path, progress: Callable[[int, int], None] | None = None) -> Su
     """
     image_files, strange = _files(root / "images")
     mask_files, strange_masks = _files(root / "masks")
+    names = {_name(root / "images", path) for path in image_files}
     masks_of: dict[str, list[Path]] = {}
     for path in mask_files:
-        masks_of.setdefault(_name(root / "masks", path), []).append(path)
+        masks_of.setdefault(_image_of(_name(root / "masks", path), names), []).append(path)
     images: list[ImageFacts] = []
     masks: list[MaskFacts] = []
     total = len(image_files) + len(mask_files)
     for path in image_files:
         facts, grey = _look_at_image(root, path)
         images.append(facts)
-        for mask in masks_of.pop(facts.name, []):
-            masks.append(_look_at_mask(root, mask, grey))
+        masks += [_look_at_mask(root, facts.name, mask, grey) for mask in masks_of.pop(facts.name, [])]
         if progress is not None:
             progress(len(images) + len(masks), total)
-    masks += [_look_at_mask(root, path, None) for paths in masks_of.values() for path in paths]
+    masks += [_look_at_mask(root, name, path, None) for name, paths in masks_of.items() for path in paths]
     if progress is not None:
         progress(total, total)
+    masks = _grey_as_colours(masks)
     other = tuple(path.relative_to(root).as_posix() for path in strange + strange_masks)
     return Survey(root, tuple(images), tuple(sorted(masks, key=lambda mask: mask.file)), other)
 
 
+def files_below(folder: Path) -> list[Path]:
+    """All files below a folder but hidden ones, through links to folders too, in order; none where it is missing."""
+    below: list[Path] = []
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        below += [Path(parent) / name for name in names if not name.startswith(".")]
+    return sorted(below)
+
+
 def _files(folder: Path) -> tuple[list[Path], list[Path]]:
-    if not folder.is_dir():
-        return [], []
-    below = sorted(path for path in folder.rglob("*") if path.is_file() and not _hidden(path.relative_to(folder)))
+    below = files_below(folder)
     return [path for path in below if is_image_path(path)], [path for path in below if not is_image_path(path)]
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
-
-
 def _name(folder: Path, path: Path) -> str:
-    return path.relative_to(folder).with_suffix("").as_posix()
+    return path.relative_to(folder).with_suffix("").as_posix().removesuffix(".ome")
+
+
+def _image_of(name: str, images: set[str]) -> str:
+    """The image a mask's name means: the same name, or the name without one of the usual endings ("_mask")."""
+    if name in images:
+        return name
+    bare = (name.removesuffix(ending) for ending in MASK_SUFFIXES)
+    return next((short for short in bare if short != name and short in images), name)
 
 
 def _fault(path: Path, error: UnetkitError | OSError | MemoryError) -> Fault:
@@ -231,11 +250,9 @@ def _fault(path: Path, error: UnetkitError | OSError | MemoryError) -> Fault:
     if not any(byte < 9 or byte == 127 for byte in head) and head.isascii():
         first = head.decode("ascii").splitlines()[0][:60]
         return Fault("text-pointer", f"the file holds text that starts with '{first}'")
-    try:
-        read_header(path)
-    except (UnetkitError, OSError, MemoryError):
-        return Fault("unreadable", text)
-    return Fault("truncated", text)
+    cut = isinstance(error, UnetkitError) and "truncated" in error.what
+    known = any(format.matches(head) for format in FORMATS.values())
+    return Fault("truncated" if cut and known else "unreadable", text)
 
 
 def _look_at_image(root: Path, path: Path) -> tuple[ImageFacts, Array | None]:
@@ -277,41 +294,38 @@ def _look_at_image(root: Path, path: Path) -> tuple[ImageFacts, Array | None]:
 
 def _measure(facts: ImageFacts, image: Image) -> tuple[ImageFacts, Array | None]:
     pixels = image.pixels
+    numbers = pixels
     not_finite = 0
     if pixels.dtype.kind == "f":
         finite = np.isfinite(pixels)
         not_finite = int(pixels.size - np.count_nonzero(finite))
         if not_finite:
-            pixels = np.where(finite, pixels, 0)
+            numbers, pixels = pixels[finite], np.where(finite, pixels, 0)
     saturated = 0.0
     if pixels.dtype.kind in "iu":
         saturated = float((pixels == np.iinfo(pixels.dtype).max).all(axis=0).mean())
     facts = replace(
         facts,
         descriptor=thumbnail_descriptor(replace(image, pixels=pixels)),
-        low=float(pixels.min(initial=np.inf)) if pixels.size else 0.0,
-        high=float(pixels.max()) if pixels.size else 0.0,
+        low=float(numbers.min()) if numbers.size else 0.0,
+        high=float(numbers.max()) if numbers.size else 0.0,
         saturated=saturated,
         not_finite=not_finite,
     )
     return facts, pixels.mean(axis=0, dtype=np.float32) if facts.whole else None
 
 
-def _look_at_mask(root: Path, path: Path, grey: Array | None) -> MaskFacts:
-    facts = MaskFacts(_name(root / "masks", path), path, path.relative_to(root).as_posix())
+def _look_at_mask(root: Path, name: str, path: Path, grey: Array | None) -> MaskFacts:
+    facts = MaskFacts(name, path, path.relative_to(root).as_posix())
     try:
         header = read_header(path)
         raw = read_mask(path)
     except (UnetkitError, OSError, MemoryError) as error:
         return replace(facts, fault=_fault(path, error))
-    spatial = len(header.shape) - 1
-    numbers = raw.values
-    colours = numbers.ndim == spatial + 1
-    if colours:
-        wide = numbers.astype(np.int32)
-        numbers = wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+    colours = is_coloured(raw.values)
+    numbers: Array = colour_keys(raw.values) if colours else raw.values
     values, index = _index(numbers)
-    brightness = np.zeros(0)
+    brightness = _nothing()
     counts = np.bincount(index.ravel(), minlength=len(values))
     if grey is not None and grey.shape == index.shape:
         brightness = np.bincount(index.ravel(), grey.ravel(), len(values)) / counts
@@ -329,6 +343,18 @@ def _look_at_mask(root: Path, path: Path, grey: Array | None) -> MaskFacts:
         brightness=brightness,
         digest=pixel_hash(Image(numbers[None])),
     )
+
+
+def _grey_as_colours(masks: list[MaskFacts]) -> list[MaskFacts]:
+    """RGB masks that hold only black (or another shade of grey) are read as numbers: count them as colours again."""
+    keys = {value for mask in masks if mask.colours for value in mask.values.tolist()}
+    alike = []
+    for mask in masks:
+        shades = {value: value * 0x10101 for value in mask.values.tolist()}
+        if not mask.colours and not mask.palette and shades and keys.issuperset(shades.values()):
+            mask = replace(mask, colours=True, values=np.array(list(shades.values())))
+        alike.append(mask)
+    return alike
 
 
 def _index(numbers: Array) -> tuple[Array, Array]:
@@ -360,8 +386,3 @@ def format_of_suffix(path: Path) -> str:
     if path.suffix.lower() not in SUFFIXES:
         return ""
     return next(name for name, format in FORMATS.items() if path.suffix.lower() in format.suffixes)
-
-
-def empty_descriptor() -> Array:
-    """The descriptor of an image that could not be looked at: in no pair."""
-    return np.zeros(SIDE * SIDE, np.float32)

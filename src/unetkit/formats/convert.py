@@ -115,7 +115,8 @@ def inks_to_rgb(pixels: Array) -> Array:
     """Cyan, magenta, yellow and black amounts (4 *S, 0 = no ink, uint8 or uint16) to RGB (3 *S) of the same type."""
     full = int(np.iinfo(pixels.dtype).max)
     light = full - pixels.astype(np.uint64)
-    return ((light[:3] * light[3] + full // 2) // full).astype(pixels.dtype)
+    rgb: Array = ((light[:3] * light[3] + full // 2) // full).astype(pixels.dtype)
+    return rgb
 
 
 def _kept(layout: Layout) -> list[int]:

@@ -86,6 +86,7 @@ class Format:
         read: all numbers of the file.
         read_window: the numbers of a window of the upright image, touching only the parts of the file it needs;
             None where the format can only be decoded whole.
+        read_mask: a mask as it stands, for formats without channels; None where masks are read as images are.
         write: store an `Output` under the path, whole or not at all; None where writing would lose something.
     """
 
@@ -95,6 +96,7 @@ class Format:
     header: Callable[[Path], Layout]
     read: Callable[[Path], Stored]
     read_window: Callable[[Path, Window], Stored] | None = None
+    read_mask: Callable[[Path], RawMask] | None = None
     write: Callable[[Path, Output], None] | None = None
 
 

@@ -123,6 +123,7 @@ class Loss:
             UsageError: a weight for a loss that does not use one.
 
         Example:
+            >>> from unetkit.losses import build_loss
             >>> loss = build_loss("ce+dice", num_classes=2)
             >>> loss(torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4).long(), torch.zeros(1, 4, 4).bool()).item()
             0.0

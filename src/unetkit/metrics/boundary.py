@@ -48,7 +48,7 @@ def boundary_iou(
         >>> square, shifted = np.zeros((50, 50), bool), np.zeros((50, 50), bool)
         >>> square[10:30, 10:30] = shifted[10:30, 11:31] = True
         >>> round(boundary_iou(square, shifted, np.ones((50, 50), bool)), 3)
-        0.31
+        0.333
     """
     steps = pixel_spacing(spacing, truth.ndim)
     prediction, truth = known_masks(prediction, truth, valid)

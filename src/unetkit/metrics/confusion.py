@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from os import PathLike
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,13 +14,16 @@ Labels = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.int64]
 
 
-def confusion_matrix(prediction: Labels, truth: Labels, num_classes: int) -> Matrix:
+def confusion_matrix(
+    prediction: Labels, truth: Labels, num_classes: int, *, file: str | PathLike[str] | None = None
+) -> Matrix:
     """Count the pixels of every pair of true and predicted class; matrices of several images may be added.
 
     Args:
         prediction: *S uint8, values 0 … K-1 wherever the truth is labelled.
         truth: *S uint8, values 0 … K-1, or 255 where ignored.
         num_classes: K.
+        file: named in the errors.
 
     Returns:
         int64 K K: row is the true class, column the predicted one.
@@ -31,7 +36,7 @@ def confusion_matrix(prediction: Labels, truth: Labels, num_classes: int) -> Mat
         [[1, 1], [0, 0]]
     """
     if prediction.shape != truth.shape:
-        raise InputError("prediction and truth differ in size", found=prediction.shape, expected=truth.shape)
+        raise InputError("prediction and truth differ in size", file=file, found=prediction.shape, expected=truth.shape)
     known = truth != IGNORE
     predicted, true = prediction[known].astype(np.int64), truth[known].astype(np.int64)
     for name, labels in (("prediction", predicted), ("truth", true)):
@@ -39,6 +44,7 @@ def confusion_matrix(prediction: Labels, truth: Labels, num_classes: int) -> Mat
             strange = labels[(labels < 0) | (labels >= num_classes)]
             raise InputError(
                 f"{name} holds labels that are no class, where the truth is labelled",
+                file=file,
                 found=f"{', '.join(map(str, np.unique(strange)[:8]))} on {strange.size} pixels",
                 expected=f"0 … {num_classes - 1}",
             )

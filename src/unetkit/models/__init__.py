@@ -6,9 +6,11 @@ To add one: write a file with a subclass of `Segmenter` and add a line to `MODEL
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from unetkit.errors import UsageError
 from unetkit.models.base import Segmenter
@@ -38,8 +40,39 @@ class ModelEntry:
     @property
     def options(self) -> dict[str, Any]:
         """Its options and their defaults: the builder's keyword arguments."""
-        parameters = inspect.signature(self.build).parameters.values()
-        return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+        return {name: parameter.default for name, parameter in self._keywords().items()}
+
+    def check(self, name: str, options: Mapping[str, Any]) -> None:
+        """Compare options with the builder's signature; the values' bounds are the builder's own to check.
+
+        Args:
+            name: the entry's name, for the error.
+            options: as for `build_model`.
+
+        Raises:
+            UsageError: an option it does not have, or a value of the wrong type.
+        """
+        keywords = self._keywords()
+        if unknown := sorted(set(options) - set(keywords)):
+            raise UsageError(
+                f"the model '{name}' has no option {' or '.join(map(repr, unknown))}",
+                expected=f"some of {', '.join(keywords)}",
+            )
+        for option, value in options.items():
+            annotation = keywords[option].annotation
+            try:
+                # Strict, for True is no depth and "no" is no truth.
+                TypeAdapter(annotation).validate_python(value, strict=True)
+            except ValidationError as error:
+                raise UsageError(
+                    f"the option '{option}' of the model '{name}' has the wrong type",
+                    found=repr(value),
+                    expected=inspect.formatannotation(annotation).replace("collections.abc.", ""),
+                ) from error
+
+    def _keywords(self) -> dict[str, inspect.Parameter]:
+        parameters = inspect.signature(self.build, eval_str=True).parameters
+        return {name: p for name, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
 MODELS: dict[str, ModelEntry] = {
@@ -78,9 +111,5 @@ def build_model(name: str, *, in_channels: int, num_classes: int, spatial_dims: 
             found=repr(spatial_dims),
             expected=" or ".join(map(str, entry.spatial_dims)),
         )
-    if unknown := sorted(set(options) - set(entry.options)):
-        raise UsageError(
-            f"the model '{name}' has no option {' or '.join(map(repr, unknown))}",
-            expected=f"some of {', '.join(entry.options)}",
-        )
+    entry.check(name, options)
     return entry.build(in_channels, num_classes, spatial_dims, **options)

@@ -55,6 +55,7 @@ class ConvBlock(nn.Sequential):
         norm: "batch", "group", "instance" or "none".
 
     Example:
+        >>> import torch
         >>> ConvBlock(3, 8, dims=2)(torch.zeros(1, 3, 5, 7)).shape
         torch.Size([1, 8, 5, 7])
     """
@@ -134,6 +135,7 @@ def pad_to_multiple(x: Tensor, multiple: int, *, more_than_one: bool = False) ->
         N C *T with T ≥ S, the original in its upper left corner.
 
     Example:
+        >>> import torch
         >>> pad_to_multiple(torch.zeros(1, 1, 1, 9), 4).shape
         torch.Size([1, 1, 4, 12])
     """

@@ -125,6 +125,7 @@ class UNet(Segmenter):
         Ronneberger et al. 2015; parameters at depth 4 and widths 64, 32, 16, 8: 31.0, 7.76, 1.94, 0.49 million.
 
     Example:
+        >>> import torch
         >>> UNet(1, 2, depth=2, width=8)(torch.zeros(1, 1, 33, 17)).shape
         torch.Size([1, 2, 33, 17])
     """
@@ -182,7 +183,7 @@ def skip_levels(skips: str | Sequence[int], depth: int) -> tuple[int, ...]:
         return tuple(range(depth))
     if skips == "none":
         return ()
-    if isinstance(skips, str) or not all(isinstance(level, int) and 0 <= level < depth for level in skips):
+    if isinstance(skips, str) or not set(skips) <= set(range(depth)):
         raise UsageError(
             "skips cannot be used", found=repr(skips), expected=f"'all', 'none', or levels below the depth, {depth}"
         )

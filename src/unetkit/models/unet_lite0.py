@@ -40,6 +40,7 @@ class UNetLite0(Segmenter):
         Tan & Le 2019 for the encoder, Ronneberger et al. 2015 for the decoder.
 
     Example:
+        >>> import torch
         >>> UNetLite0(3, 2, pretrained=False).eval()(torch.zeros(1, 3, 33, 17)).shape
         torch.Size([1, 2, 33, 17])
     """

@@ -29,32 +29,39 @@ Score = Mapping[str, float | None]
 
 
 def score_text(score: Score) -> str:
-    """A score with its interval: "0.912 (0.880 to 0.941)"."""
+    """A score with its interval: "0.912 (0.880–0.941)"."""
     mean, low, high = (score.get(key) for key in ("mean", "low", "high"))
     if not finite([mean]) or mean is None:
         return "undefined"
     if low is None or high is None:
         return f"{mean:.3f}"
-    return f"{mean:.3f} ({low:.3f} to {high:.3f})"
+    return f"{mean:.3f} ({low:.3f}–{high:.3f})"
 
 
 def interval_bar(score: Score, *, width: int = 260) -> str:
     """One score on the line from 0 to 1, with its 95 % interval."""
     x = Scale(0, 1, 6, width - 6)
-    mean, low, high = (score.get(key) for key in ("mean", "low", "high"))
-    parts = [tag("line", class_="rail", x1=x.start, x2=x.end, y1=10, y2=10)]
-    if low is not None and high is not None:
-        parts.append(tag("line", class_="interval", x1=x(low), x2=x(high), y1=10, y2=10))
-    if mean is not None and math.isfinite(mean):
-        parts.append(tag("circle", class_="mean", cx=x(mean), cy=10, r=6))
+    parts = [_on_rail(score, x, 10)]
     for mark, anchor in ((0, "start"), (0.5, "middle"), (1, "end")):
         at = x(mark) + {"start": -6, "middle": 0, "end": 6}[anchor]
         parts.append(text(number(mark), at, 33, class_="tick", text_anchor=anchor))
     return document(width, 36, f"{score_text(score)} on a scale from 0 to 1", *parts)
 
 
+def _on_rail(score: Score, x: Scale, middle: float) -> str:
+    """The mean as a stroke and the interval as a bar, on a faint line from 0 to 1."""
+    mean, low, high = (score.get(key) for key in ("mean", "low", "high"))
+    parts = [tag("line", class_="rail", x1=x.start, x2=x.end, y1=middle, y2=middle)]
+    if low is not None and high is not None and finite([low, high]):
+        size = {"x": x(low), "y": middle - 5, "width": max(1.0, x(high) - x(low)), "height": 10, "rx": 3}
+        parts.append(tag("rect", class_="interval", **size))
+    if mean is not None and math.isfinite(mean):
+        parts.append(tag("rect", class_="mean", x=x(mean) - 2.5, y=middle - 9, width=5, height=18, rx=2.5))
+    return "".join(parts)
+
+
 def forest(scores: Mapping[str, Score], mean: Score | None, *, metric: str = "Dice", width: int = 800) -> str:
-    """One row a class: its mean score as a dot, its 95 % interval as a bar; the mean of all classes last.
+    """One row a class: its mean score as a stroke, its 95 % interval as a bar; the mean of all classes last.
 
     Args:
         scores: class name → mean, low, high, n, undefined.
@@ -79,7 +86,7 @@ def forest(scores: Mapping[str, Score], mean: Score | None, *, metric: str = "Di
     for index, (name, score) in enumerate(rows):
         last = mean is not None and index == len(rows) - 1
         parts.append(_forest_row(name, score, x, 10 + step * index, width, "strong" if last else "plain"))
-    label = f"{metric}, 0 to 1, dot: mean, bar: 95 % interval"
+    label = f"{metric}, 0 to 1, stroke: mean, bar: 95 % interval"
     parts.append(text(label, (x.start + x.end) / 2, bottom + 38, class_="tick", text_anchor="middle"))
     spoken = "; ".join(f"{name}: {score_text(score)}" for name, score in rows)
     return document(width, bottom + 46, f"{metric} of each class with 95 % interval. {spoken}", *parts)
@@ -89,22 +96,15 @@ def _forest_row(name: str, score: Score, x: Scale, top: float, width: float, css
     narrow = x.start < 100
     middle = top + (37 if narrow else 17)
     baseline = top + (17 if narrow else 21)
-    mean, low, high = (score.get(key) for key in ("mean", "low", "high"))
     count, undefined = score.get("n"), score.get("undefined")
-    value = score_text(score)
-    if not narrow and count is not None:
-        value += f"  n {count:.0f}" + (f", {undefined:.0f} undefined" if undefined else "")
-    marks = [tag("line", class_="rail", x1=x.start, x2=x.end, y1=middle, y2=middle)]
-    if low is not None and high is not None:
-        marks.append(tag("line", class_="interval", x1=x(low), x2=x(high), y1=middle, y2=middle))
-    if mean is not None and math.isfinite(mean):
-        marks.append(tag("circle", class_="mean", cx=x(mean), cy=middle, r=5.5))
-    words = text(elide(name, 22), 0, baseline, class_=css) + (
-        text(value, width, baseline, class_="tick", text_anchor="end")
-        if narrow
-        else text(value, x.end + 22, baseline, class_="tick")
-    )
-    return tag("g", title(f"{name}: {score_text(score)}"), words, *marks)
+    words = [text(elide(name, 22), 0, baseline, class_=css)]
+    if narrow:
+        words.append(text(score_text(score), width, baseline, class_="tick", text_anchor="end"))
+    else:
+        words.append(text(score_text(score), x.end + 22, baseline, class_="tick"))
+        counted = "" if count is None else f"n {count:.0f}" + (f", {undefined:.0f} undefined" if undefined else "")
+        words.append(text(counted, width, baseline, class_="tick", text_anchor="end"))
+    return tag("g", title(f"{name}: {score_text(score)}"), *words, _on_rail(score, x, middle))
 
 
 def confusion(counts: Sequence[Sequence[float]], names: Sequence[str], *, width: int = 800) -> str:
@@ -122,12 +122,14 @@ def confusion(counts: Sequence[Sequence[float]], names: Sequence[str], *, width:
         return empty(width, "No pixel was compared.")
     kept = [elide(name, 16) for name in names]
     longest = max(len(name) for name in kept)
-    left, head = 34 + 7.4 * longest, 44 + 5.2 * longest
-    cell = max(34.0, min(86.0, (width - left - 8) / len(names)))
-    middle = left + cell * len(names) / 2
+    left, head = 34 + 7.4 * longest, 34 + 4.9 * longest
+    overhang = 5.6 * len(kept[-1])  # of the last slanted name
+    cell = max(30.0, min(86.0, (width - left - 0.7 * overhang) / len(names)))
+    size = cell * len(names)
+    turned = f"translate(12 {head + size / 2:.0f}) rotate(-90)"
     parts = [
-        text("predicted as", middle, 14, class_="heading", text_anchor="middle"),
-        text("truth", 0, 0, class_="heading", text_anchor="middle", transform=f"translate(12 {head + cell * len(names) / 2:.0f}) rotate(-90)"),
+        text("predicted as", left, 14, class_="heading"),
+        text("truth", 0, 0, class_="heading", text_anchor="middle", transform=turned),
     ]
     for index, name in enumerate(kept):
         at = left + cell * (index + 0.5)
@@ -141,12 +143,10 @@ def confusion(counts: Sequence[Sequence[float]], names: Sequence[str], *, width:
             where = (left + cell * column, head + cell * row)
             told = f"truth {names[row]}, predicted as {names[column]}: {value:,.0f} pixels"
             parts.append(_cell(where, cell, value, total, row == column, told))
-    right = left + cell * len(names) + (0 if 7.4 * longest < cell else 4.6 * longest)
-    spoken = "; ".join(
-        f"{name}: {percent(row[i] / sum(row))} right" for i, (name, row) in enumerate(zip(names, counts, strict=True)) if sum(row)
-    )
-    height = head + cell * len(names) + 6
-    return document(max(right, middle + 50) + 4, height, f"Confusion matrix. {spoken}", *parts)
+    rows = enumerate(zip(names, counts, strict=True))
+    right = [f"{name} {percent(row[i] / sum(row))}" for i, (name, row) in rows if sum(row)]
+    full = max(left + size + 4, left + size - cell / 2 + overhang, left + 100)
+    return document(full, head + size + 6, f"Confusion matrix. Right: {', '.join(right)}", *parts)
 
 
 def _cell(where: tuple[float, float], size: float, value: float, total: float, right: bool, told: str) -> str:
@@ -158,7 +158,9 @@ def _cell(where: tuple[float, float], size: float, value: float, total: float, r
     depth = share if right else math.sqrt(share)
     if share:
         parts.append(
-            tag("rect", class_=css, x=x + 1, y=y + 1, width=size - 2, height=size - 2, rx=3, fill_opacity=f"{depth:.3f}")
+            tag(
+                "rect", class_=css, x=x + 1, y=y + 1, width=size - 2, height=size - 2, rx=3, fill_opacity=f"{depth:.3f}"
+            )
         )
     ink = "cell-text on" if depth > 0.6 else "cell-text"
     middle = x + size / 2
@@ -167,6 +169,7 @@ def _cell(where: tuple[float, float], size: float, value: float, total: float, r
     elif value or right:
         written = _short_percent(share)
         two_lines = size >= 48
+        ink += " small" if size < 34 else ""
         parts.append(text(written, middle, y + size / 2 + (0 if two_lines else 4), class_=ink, text_anchor="middle"))
         if two_lines:
             parts.append(text(compact(value), middle, y + size / 2 + 17, class_=ink + " small", text_anchor="middle"))
@@ -195,7 +198,7 @@ def size_histogram(diameters: Sequence[float], found: Sequence[bool], *, unit: s
     Returns:
         SVG with a logarithmic axis of sizes.
     """
-    pairs = [(d, f) for d, f in zip(diameters, found, strict=True) if math.isfinite(d) and d > 0]
+    pairs = [(float(d), f) for d, f in zip(diameters, found, strict=True) if math.isfinite(d) and d > 0]
     if not pairs:
         return empty(width, "No object of this class is in the truth.")
     sizes, hit = np.array([d for d, _ in pairs]), np.array([f for _, f in pairs], bool)

@@ -59,7 +59,7 @@ def training_curves(history: History, best_step: int | None = None, *, width: in
     if best:
         parts.append(_best_mark(best[0], x, foot))
     parts.append(_step_axis(x, foot))
-    parts.append(tag("line", class_="crosshair", x1=-9, x2=-9, y1=30, y2=foot))
+    parts.append(tag("line", class_="crosshair off", x1=0, x2=0, y1=30, y2=foot))
     hover = json.dumps([[round(x(step), 1), readout(entry)] for step, entry in zip(steps, entries, strict=True)])
     label = f"Training curves over {number(max(steps))} steps. " + (readout(best[0]) if best else readout(entries[-1]))
     return document(width, foot + FOOT, label, *parts, data_hover=hover)
@@ -118,7 +118,8 @@ def _panel(panel: Panel, entries: History, x: Scale, top: float) -> str:
     upper, lower = top + 30, top + 30 + panel.height
     values = finite([entry.get(key) for key, _, _ in panel.lines for entry in entries])
     y, marks = _value_axis(values, panel, upper, lower)
-    parts = [text(panel.title + (" (log scale)" if y.log else ""), 0, top + 14, class_="heading")]
+    name = panel.title if x.end > 480 else panel.title.split(",")[0]
+    parts = [text(name + (" (log scale)" if y.log else ""), 0, top + 14, class_="heading")]
     for mark in marks:
         parts.append(tag("line", class_="grid", x1=x.start, x2=x.end, y1=y(mark), y2=y(mark)))
         parts.append(text(number(mark), x.start - 10, y(mark) + 4, class_="tick", text_anchor="end"))
@@ -163,10 +164,10 @@ def _line(entries: History, key: str, name: str, css: str, x: Scale, y: Scale) -
 def _key(panel: Panel, right: float, baseline: float) -> str:
     parts = []
     for _, name, css in reversed(panel.lines):
-        parts.append(text(name, right, baseline, class_="tick", text_anchor="end"))
-        right -= 7.2 * len(name) + 8
-        parts.append(tag("line", class_=f"line {css}", x1=right - 16, x2=right, y1=baseline - 4, y2=baseline - 4))
-        right -= 30
+        right -= 6.8 * len(name)
+        parts.append(text(name, right, baseline, class_="tick"))
+        parts.append(tag("line", class_=f"line {css}", x1=right - 24, x2=right - 8, y1=baseline - 4, y2=baseline - 4))
+        right -= 44
     return "".join(parts)
 
 

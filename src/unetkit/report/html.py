@@ -10,6 +10,7 @@ from importlib.resources import files
 from os import PathLike
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -22,6 +23,7 @@ from unetkit.report.overlay import (
     FALSE_ALARM,
     FOUND,
     MISSED,
+    NOT_PAINTED,
     UNLABELLED,
     WRONG_CLASS,
     blend,
@@ -33,7 +35,7 @@ from unetkit.report.overlay import (
 )
 from unetkit.report.pictures import drawing, fit_image, fit_labels, photograph
 
-WIDE, NARROW = 800, 356  # a chart is drawn for a screen and for a telephone, and the style sheet chooses
+WIDE, NARROW = 848, 356  # pixels; a chart is drawn for a screen and for a telephone, and the style sheet chooses
 LONGEST_SIDE = 1024  # pixels; larger pictures are shown averaged down, and it is said
 THUMBNAIL = 176
 
@@ -146,7 +148,7 @@ def _headline(data: ReportData) -> dict[str, Any]:
 
 def _unit_of(metric: str, data: ReportData) -> str:
     unit = (data.summary or {}).get("unit") or data.unit
-    return f", {unit}" if metric in story.LENGTHS else ""
+    return f", {story.UNITS.get(unit, unit)}" if metric in story.LENGTHS else ""
 
 
 def _value(metric: str, value: float | None) -> str:
@@ -159,7 +161,7 @@ def _interval(metric: str, score: Mapping[str, Any]) -> str:
     low, high = score.get("low"), score.get("high")
     if low is None or high is None or not svg.finite([score.get("mean")]):
         return ""
-    return f"{_value(metric, low)} to {_value(metric, high)}"
+    return f"{_value(metric, low)}–{_value(metric, high)}"
 
 
 def _shares(data: ReportData) -> dict[str, Any] | None:
@@ -189,18 +191,21 @@ def _scores(summary: Mapping[str, Any] | None, unit: str) -> dict[str, Any] | No
     classes, mean = summary.get("classes", {}), summary.get("mean", {})
     metrics = [key for key in story.METRICS if key in mean or any(key in s for s in classes.values())]
     pooled = summary.get("pooled_iou", {})
+    columns = [(key, *story.METRICS[key]) for key in metrics]
     rows = [_score_row(name, scores, metrics, pooled.get(name)) for name, scores in classes.items()]
     background = [(name, value) for name, value in pooled.items() if name not in classes]
-    if mean:
+    if mean and len(rows) > 1:  # of a single class, the mean says nothing new
         rows.append(_score_row("mean of classes", mean, metrics, None) | {"strong": True})
     dice = {name: scores["dice"] for name, scores in classes.items() if "dice" in scores}
     unit = summary.get("unit") or unit
+    unit = story.UNITS.get(unit, unit)
     return {
-        "columns": [(story.METRICS[k][0] + (f" ({unit})" if k in story.LENGTHS else ""), *story.METRICS[k][1:]) for k in metrics],
+        "columns": [(f"{name} ({unit})" if k in story.LENGTHS else name, meaning) for k, name, meaning in columns],
         "rows": rows,
+        "pooled": bool(pooled),
         "background": [(name, _value("iou", value)) for name, value in background],
         "mean_iou": _value("iou", summary.get("mean_iou")) if summary.get("mean_iou") is not None else None,
-        "forest": _both(partial(charts.forest, dice, mean.get("dice"))) if dice else None,
+        "forest": _both(partial(charts.forest, dice, mean.get("dice") if len(dice) > 1 else None)) if dice else None,
         "interval": summary.get("interval", ""),
         "images": summary.get("images"),
         "groups": summary.get("groups"),
@@ -224,14 +229,14 @@ def _confusion(summary: Mapping[str, Any] | None) -> dict[str, Markup] | None:
     if summary is None or not summary.get("confusion"):
         return None
     counts, names = summary["confusion"], summary["class_names"]
-    wide = Markup(charts.confusion(counts, names, width=min(WIDE, 150 + 110 * len(names))))
-    return {"wide": wide, "narrow": Markup(charts.confusion(counts, names, width=NARROW))}
+    return _both(partial(charts.confusion, counts, names))
 
 
 def _legend(data: ReportData) -> dict[str, list[tuple[str, str]]]:
     kinds = list(ERROR_NAMES)
     if data.cases:
-        kinds = sorted({int(k) for c in data.cases if c.truth is not None for k in set(error_kinds(c.prediction, c.truth, data.classes).ravel().tolist())} - {0})
+        painted = (error_kinds(c.prediction, c.truth, data.classes) for c in data.cases if c.truth is not None)
+        kinds = sorted({int(kind) for picture in painted for kind in np.unique(picture)} - {NOT_PAINTED})
     start = 1 if has_background(data.classes) else 0
     pairs = list(zip(data.classes.names, data.classes.colours, strict=True))[start:]
     return {
@@ -286,6 +291,7 @@ def _missed(data: ReportData) -> list[dict[str, Any]] | None:
     """One histogram a class, for the four classes with the most missed objects."""
     if data.missed is None:
         return None
+    unit = story.UNITS.get(data.unit, data.unit)
     classes: dict[str, tuple[list[float], list[bool]]] = {}
     for item in data.missed:
         diameters, found = classes.setdefault(str(item["class"]), ([], []))
@@ -295,8 +301,8 @@ def _missed(data: ReportData) -> list[dict[str, Any]] | None:
     return [
         {
             "name": name,
-            "sentence": story.missed_sentence(*classes[name], data.unit),
-            "chart": _both(partial(charts.size_histogram, *classes[name], unit=data.unit)) if index < 4 else None,
+            "sentence": story.missed_sentence(*classes[name], unit),
+            "chart": _both(partial(charts.size_histogram, *classes[name], unit=unit)) if index < 4 else None,
         }
         for index, name in enumerate(worst)
     ]

@@ -20,13 +20,16 @@ METRICS: dict[str, tuple[str, str]] = {
 
 LENGTHS = ("hd95",)
 
-PLAN_GROUPS = ("data", "model", "loss", "training", "augmentation", "prediction", "evaluation")
+UNITS = {"um": "µm", "micron": "µm"}
+"""How units are written for people, where that differs from how files write them."""
+
+PLAN_GROUPS = ("model", "training", "loss", "augmentation", "data", "prediction", "evaluation", "general")
 
 VERDICTS = (
-    (0.9, "The masks agree closely with the truth"),
-    (0.8, "The masks agree well with the truth, with errors that one can see"),
-    (0.6, "The masks are a first draft: every one needs a look"),
-    (0.0, "The masks cannot be relied on yet"),
+    (0.9, "the masks agree closely with the truth"),
+    (0.8, "the masks agree well with the truth, with errors that one can see"),
+    (0.6, "the masks are a first draft, and each needs a look"),
+    (0.0, "the masks cannot be relied on yet"),
 )
 
 
@@ -47,13 +50,14 @@ def verdict(summary: Mapping[str, Any] | None) -> str:
     if summary is None or mean is None:
         return "No image with a truth was held out, so how good the model is remains unknown."
     value, low, high, count = mean["mean"], mean.get("low"), mean.get("high"), summary.get("images")
-    sentence = next((words for least, words in VERDICTS if value >= least), VERDICTS[-1][1])
-    sentence += f" on {counted(int(count), 'held-out image')}" if count else " on held-out images"
+    taken_on = counted(int(count), "held-out image") if count else "held-out images"
+    judged = next((words for least, words in VERDICTS if round(value, 3) >= least), VERDICTS[-1][1])
+    sentence = f"On {taken_on}, {judged}"
     weak = weakest_class(summary)
     if weak is not None:
         sentence += f"; the weakest class is {weak[0]}, at {weak[1]:.2f}"
     if count and count < 5:
-        sentence += "; that is too few to be sure"
+        sentence += "; so few images cannot settle it"
     elif low is not None and high is not None and high - low > 0.1:
         sentence += "; the interval is wide, and more test images would narrow it"
     return sentence + "."
@@ -88,7 +92,7 @@ def plan_groups(rows: Sequence[tuple[str, str, str]]) -> list[tuple[str, list[tu
     for key, value, reason in rows:
         head, dot, rest = key.partition(".")
         groups.setdefault(head if dot else "general", []).append((rest if dot else key, value, reason))
-    order = {name: index for index, name in enumerate(("general", *PLAN_GROUPS))}
+    order = {name: index for index, name in enumerate(PLAN_GROUPS)}
     return sorted(groups.items(), key=lambda item: order.get(item[0], len(order)))
 
 
@@ -100,7 +104,7 @@ def missed_sentence(diameters: Sequence[float], found: Sequence[bool], unit: str
     if not missed:
         return words + "; none was missed."
     middle = missed[len(missed) // 2]
-    return f"{words}; {counted(len(missed), 'object')} missed, half of them no wider than {number(middle)} {unit}."
+    return f"{words}; {number(len(missed), 4)} missed, half of them no wider than {number(middle)} {unit}."
 
 
 def counted(count: int, noun: str) -> str:

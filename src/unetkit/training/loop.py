@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unetkit.augment import augment
+from unetkit.augment import augment, source_size
 from unetkit.dataset.patches import PatchSource
 from unetkit.errors import RunError
 from unetkit.losses import Loss
@@ -50,14 +50,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """How the loop speaks with its surroundings.
+    """How a run speaks with its surroundings.
 
     Args:
+        planned: called once with what was found and planned (`unetkit.pipeline.Prepared`), before training.
         progress: called after every step.
         say: called with a line for the user and the log.
         stop: asked after every step.
     """
 
+    planned: Callable[[Any], None] = lambda prepared: None
     progress: Callable[[Outcome], None] = lambda outcome: None
     say: Callable[[str], None] = lambda line: None
     stop: Callable[[], bool] = lambda: False
@@ -116,6 +118,7 @@ def fit(
     *,
     world: World,
     deadline: float | None = None,
+    spent: float = 0.0,
     hooks: Hooks | None = None,
 ) -> Outcome:
     """Train `model`, leaving the best weights and everything that resuming needs in the run folder.
@@ -132,6 +135,7 @@ def fit(
         run: where files go.
         world: this process among the others.
         deadline: `time.monotonic()` at which to be done, or None when the plan's steps alone count.
+        spent: seconds of the run before this call; a resumed run brings its own.
         hooks: progress, messages, and the wish to stop.
 
     Returns:
@@ -144,6 +148,7 @@ def fit(
     hooks = hooks or Hooks()
     training = plan.training
     state = _prepare(model, plan, world)
+    state.outcome.seconds = spent
     if (saved := run.load_state()) is not None:
         state.restore(saved)
     outcome = state.outcome
@@ -168,7 +173,7 @@ def fit(
             last_save = monotonic()
         hooks.progress(outcome)
         if stopping and outcome.step < outcome.total:
-            raise Stopped
+            raise Stopped(run.path)
         waited = (outcome.step - outcome.best_step) // training.validate_every
         if training.patience and world.agree(waited >= training.patience):
             hooks.say(f"stopped early at step {outcome.step}: no better score in {training.patience} validations")
@@ -261,7 +266,11 @@ def training_batch(
 
 def margin_for(plan: Plan) -> int:
     """Pixels cut around a patch, so that turned and shrunk patches find image and not emptiness at their corners."""
-    return math.ceil(0.2 * max(plan.training.patch)) if plan.augmentation.warps(plan.data.spatial_dims) else 0
+    patch = plan.training.patch
+    if not plan.augmentation.warps(len(patch)):
+        return 0
+    source = source_size(plan.augmentation, patch)
+    return max((wide - narrow) // 2 for wide, narrow in zip(source, patch, strict=True))
 
 
 def deep_loss(loss: Loss, levels: Sequence[Tensor], target: Tensor, valid: Tensor) -> Tensor:

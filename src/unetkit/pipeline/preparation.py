@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -11,9 +10,9 @@ from unetkit.dataset import Dataset, Split
 from unetkit.dataset.check import CheckReport, check
 from unetkit.dataset.fingerprint import Fingerprint, fingerprint
 from unetkit.dataset.splits import find_leaks, make_split
-from unetkit.errors import DatasetError, LeakageError
+from unetkit.errors import DatasetError, LeakageError, UsageError
 from unetkit.losses import automatic_class_weights
-from unetkit.plan import Plan, make_plan
+from unetkit.plan import Plan, make_plan, read_plan
 from unetkit.training.parallel import choose_device
 
 LEAK_RULES = ("straddling-groups", "duplicates-between-splits")
@@ -32,30 +31,39 @@ class Prepared:
     leaks: tuple[str, ...]
 
 
-def prepare(
-    data: str | PathLike[str],
-    *,
-    time: float | None = None,
-    steps: int | None = None,
-    model: str | None = None,
-    device: str = "auto",
-    seed: int = 0,
-    settings: Sequence[str] = (),
-    allow_leakage: bool = False,
-    split: Split | None = None,
-) -> Prepared:
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user may say about a run; everything else is decided by the plan.
+
+    Args:
+        time: training budget in seconds; 600 when neither time nor steps nor a plan are given.
+        steps: optimiser steps, instead of a time; the run can then be repeated bit for bit.
+        model: registered name; chosen from the data when None.
+        device: "auto", "cpu", "cuda" or "cuda:1".
+        seed: of the split, the weights, the patches and their augmentation.
+        settings: changes to the plan, as "training.batch=4".
+        allow_leakage: train although training and test data share images or groups.
+        plan: a plan.yaml to train by instead of making one; that of a timed run repeats the run exactly.
+        split: use this split instead of the dataset's own or a new one.
+    """
+
+    time: float | None = None
+    steps: int | None = None
+    model: str | None = None
+    device: str = "auto"
+    seed: int = 0
+    settings: tuple[str, ...] = ()
+    allow_leakage: bool = False
+    plan: Path | None = None
+    split: Split | None = None
+
+
+def prepare(data: str | PathLike[str], options: Options | None = None) -> Prepared:
     """Open and check a dataset, split it, and make the plan.
 
     Args:
         data: folder with images/ and masks/.
-        time: training budget in seconds; 600 when neither time nor steps are given.
-        steps: optimiser steps, instead of a time.
-        model: registered name; chosen from the data when None.
-        device: "auto", "cpu", "cuda" or "cuda:1".
-        seed: of the split and of training.
-        settings: changes to the plan, as "training.batch=4".
-        allow_leakage: train although training and test data share images or groups.
-        split: use this split instead of the dataset's own or a new one.
+        options: what the user says about the run.
 
     Returns:
         Everything training needs.
@@ -63,16 +71,19 @@ def prepare(
     Raises:
         DatasetError: the check found errors; the first few are in the message.
         LeakageError: training and test data share images or groups, and that was not allowed.
+        UsageError: options that contradict each other or do not fit the data.
 
     Example:
-        >>> prepare("DATA", time=300).plan.model.name  # doctest: +SKIP
+        >>> prepare("DATA", Options(time=300)).plan.model.name  # doctest: +SKIP
         'unet'
     """
+    options = options or Options()
+    stated = read_plan(options.plan) if options.plan is not None else None
     report = check(data)
-    dataset = require_sound(report, Path(data), allow_leakage=allow_leakage)
-    split = split or make_split(dataset, seed=seed)
+    dataset = require_sound(report, Path(data), allow_leakage=options.allow_leakage)
+    split = options.split or make_split(dataset, seed=options.seed)
     leaks = tuple(find_leaks(dataset, split))
-    if leaks and not allow_leakage:
+    if leaks and not options.allow_leakage:
         raise LeakageError(
             "training and test data are not independent",
             file=data,
@@ -80,16 +91,39 @@ def prepare(
             mend="correct splits.json or groups, or say --allow-leakage if the scores may be too good",
         )
     facts = fingerprint(dataset, split.train)
-    plan = make_plan(
+    plan = require_fit(stated, dataset) if stated is not None else _planned(facts, len(dataset.classes), options)
+    plan = with_class_weights(plan.with_settings(options.settings), facts)
+    return Prepared(dataset, report, split, facts, plan, leaks)
+
+
+def _planned(facts: Fingerprint, num_classes: int, options: Options) -> Plan:
+    return make_plan(
         facts,
-        num_classes=len(dataset.classes),
-        time=600.0 if time is None and steps is None else time,
-        steps=steps,
-        model=model,
-        device=choose_device(device),
-        seed=seed,
-    ).with_settings(settings)
-    return Prepared(dataset, report, split, facts, with_class_weights(plan, facts), leaks)
+        num_classes=num_classes,
+        time=600.0 if options.time is None and options.steps is None else options.time,
+        steps=options.steps,
+        model=options.model,
+        device=choose_device(options.device),
+        seed=options.seed,
+    )
+
+
+def require_fit(plan: Plan, dataset: Dataset) -> Plan:
+    """The plan, once it is known to be made for such images.
+
+    Raises:
+        UsageError: other channels, dimensions or number of classes.
+    """
+    wanted = (plan.data.channels, plan.data.spatial_dims, plan.data.num_classes)
+    found = (dataset.channels, dataset.spatial_dims, len(dataset.classes))
+    if wanted != found:
+        raise UsageError(
+            "the plan was made for other data",
+            found="{} channels, {} dimensions, {} classes".format(*found),
+            expected="{} channels, {} dimensions, {} classes".format(*wanted),
+            mend="leave --plan out, or name the data it was made for",
+        )
+    return plan
 
 
 def require_sound(report: CheckReport, data: Path, *, allow_leakage: bool) -> Dataset:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 from os import PathLike
@@ -19,17 +18,15 @@ from unetkit.classes import read_classes, write_classes
 from unetkit.dataset import Dataset, Split
 from unetkit.dataset.folder import open_dataset
 from unetkit.dataset.patches import PatchSource
-from unetkit.dataset.splits import make_folds
 from unetkit.errors import RunError, UnetkitError, UsageError
 from unetkit.files import write_json
 from unetkit.losses import build_loss
 from unetkit.models import build_model
 from unetkit.pipeline.assess import evaluate
-from unetkit.pipeline.prepare import Prepared, prepare
+from unetkit.pipeline.preparation import Options, Prepared, prepare
 from unetkit.pipeline.validation import Validator
 from unetkit.plan import Plan, read_plan, write_plan
-from unetkit.training import Outcome, RunFolder, Stopped, World, fit
-from unetkit.training.loop import Hooks
+from unetkit.training import Hooks, Outcome, RunFolder, Stopped, World, fit
 
 WRITING = 0.5
 """Seconds of the budget kept back for the last validation and for writing the weights."""
@@ -37,33 +34,20 @@ WRITING = 0.5
 
 def train(
     data: str | PathLike[str],
+    options: Options | None = None,
     *,
-    time: float | None = None,
-    steps: int | None = None,
     out: str | PathLike[str] | None = None,
-    plan: str | PathLike[str] | None = None,
     resume: bool = False,
-    folds: int = 0,
     hooks: Hooks | None = None,
-    announce: Callable[[Prepared], None] | None = None,
-    device: str = "auto",
-    **options: Any,
 ) -> RunFolder:
     """Train on a folder of images and masks, evaluate on its test images, and write the report.
 
     Args:
         data: folder with images/ and masks/.
-        time: budget in seconds, from opening the folder to the last step; 600 when nothing is stated.
-        steps: optimiser steps instead of a time; the run can then be repeated bit for bit.
+        options: time or steps, model, device, seed, …; the time counts from opening the folder to the last step.
         out: run folder; runs/DATE-NAME when None.
-        plan: a plan.yaml to train by instead of making one; that of a timed run repeats the run exactly.
         resume: go on with the run in `out`.
-        folds: train this many models, each tested on another part of the data, and use them together; 0 trains one.
-            The time is shared out among them.
         hooks: progress, messages, and the wish to stop.
-        announce: called with what was found and planned, before training starts.
-        device: "auto", "cpu", "cuda" or "cuda:1".
-        **options: `model`, `seed`, `settings`, `allow_leakage`: see `prepare`.
 
     Returns:
         The run folder.
@@ -73,36 +57,47 @@ def train(
         Stopped: stopped by the user; `resume` goes on.
 
     Example:
-        >>> train("DATA", time=300).path  # doctest: +SKIP
+        >>> train("DATA", Options(time=300)).path  # doctest: +SKIP
         PosixPath('runs/2026-01-31-DATA')
     """
     started = monotonic()
-    run = RunFolder(out if out is not None else _free_name(Path(data)))
-    if resume and not run.plan.is_file() and not (run.path / "folds.json").is_file():
-        raise RunError("there is no run to resume", file=run.path, mend=f"train it first: unetkit train {data}")
-    if not resume and run.path.exists() and any(run.path.iterdir()):
-        raise UsageError("the run folder is not empty", found=run.path, mend="add --resume to go on, or name another --out")
-    if folds:
-        return _train_folds(data, run, folds, time, steps, resume, device, hooks, announce, options)
-    hooks = hooks or Hooks()
-    world = World.join(device)
-    if world.leads and not resume:
-        stated = read_plan(plan) if plan is not None else None
-        if stated is not None:
-            time, steps = None, stated.training.steps
-        prepared = prepare(data, time=time, steps=steps, device=str(world.device), **options)
-        if stated is not None:
-            prepared = replace(prepared, plan=stated.with_settings(options.get("settings", ())))
-        _write_beginning(run, prepared, data, world)
-        if announce is not None:
-            announce(prepared)
-    world.agree(0)  # the others wait until the plan stands in the folder
-    _fit(open_dataset(data, classes=read_classes(run.classes)), run, world, started, hooks)
-    if world.leads:
-        evaluate(run.path, data, device=str(world.device))
-        run.set_status("done")
-    world.leave()
+    options, hooks = options or Options(), hooks or Hooks()
+    run = claim_folder(out, Path(data), resume=resume)
+    world = World.join(options.device)
+    try:
+        if world.leads and not resume:
+            prepared = prepare(data, replace(options, device=str(world.device)))
+            _write_beginning(run, prepared, data, world)
+            hooks.planned(prepared)
+        world.agree(0)  # the others wait until the plan stands in the folder
+        _fit(open_dataset(data, classes=read_classes(run.classes)), run, world, started, hooks)
+        if world.leads:
+            evaluate(run.path, data, device=str(world.device))
+            run.set_status("done")
+    finally:
+        world.leave()
     return run
+
+
+def claim_folder(
+    out: str | PathLike[str] | None, data: Path, *, resume: bool, proof: str = "plan.yaml"
+) -> RunFolder:
+    """The run folder to write to; `proof` is the file that a run to be resumed holds.
+
+    Raises:
+        UsageError: it holds something already, and resuming was not asked for.
+        RunError: there is nothing to resume.
+    """
+    if resume and out is None:
+        raise UsageError("which run is to be resumed?", mend="--out RUN --resume")
+    path = Path(out) if out is not None else _free_name(data)
+    if resume and not (path / proof).is_file():
+        raise RunError("there is no run to resume", file=path, mend=f"unetkit train {data} --out {path}")
+    if path.exists() and not path.is_dir():
+        raise UsageError("the run folder is a file", found=path, mend="name another --out")
+    if not resume and path.is_dir() and any(path.iterdir()):
+        raise UsageError("the run folder is not empty", found=path, mend="--resume goes on with it, or name another --out")
+    return RunFolder(path)
 
 
 def _free_name(data: Path) -> Path:
@@ -120,7 +115,7 @@ def _write_beginning(run: RunFolder, prepared: Prepared, data: str | PathLike[st
         {
             "data": str(Path(data).resolve()),
             "facts": prepared.report.facts,
-            "findings": [finding for finding in prepared.report.to_json()["findings"]],
+            "findings": prepared.report.to_json()["findings"],
             "fingerprint": prepared.fingerprint.model_dump(mode="json"),
             "leaks": prepared.leaks,
         },
@@ -170,13 +165,13 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
     deadline = None
     if training.time is not None and not training.replans:
         saved = run.load_state()
-        spent = 0.0 if saved is None else saved["outcome"]["seconds"] + saved["outcome"]["before"]
-        began = started if saved is None else monotonic()
-        deadline = began + training.time - spent - WRITING
+        begun = started if saved is None else monotonic() - saved["outcome"]["seconds"]
+        deadline = begun + training.time - WRITING
     run.set_status("running")
     try:
+        spent = monotonic() - started
         outcome = fit(
-            model, plan, source, loss, validate, run, world=world, deadline=deadline, hooks=hooks, before=monotonic() - started
+            model, plan, source, loss, validate, run, world=world, deadline=deadline, spent=spent, hooks=hooks
         )
     except (UnetkitError, Stopped) as error:
         run.set_status("stopped" if isinstance(error, Stopped) else "failed", reason=str(error))
@@ -199,18 +194,3 @@ def _warn_of_other_threads(run: RunFolder, hooks: Hooks) -> None:
             f"this run began with {recorded} threads and goes on with {torch.get_num_threads()}: "
             "the weights will not be the same bit for bit"
         )
-
-
-def _train_folds(
-    data: str | PathLike[str],
-    run: RunFolder,
-    folds: int,
-    time: float | None,
-    steps: int | None,
-    resume: bool,
-    device: str,
-    hooks: Hooks | None,
-    announce: Callable[[Prepared], None] | None,
-    options: dict[str, Any],
-) -> RunFolder:
-    raise NotImplementedError

@@ -1,0 +1,49 @@
+# `make demo` sets everything up and runs the main job; `make test` sets everything up and passes all checks.
+# Both need only python3 (3.11 or newer), pip and make, work from any state, and may be run again and again.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+DEMO ?= demo
+
+.PHONY: demo test lint types layers pytest docs clean
+
+demo: $(VENV)/.core
+	rm -rf $(DEMO)
+	$(BIN)/unetkit demo --out $(DEMO) --no-open
+
+test: lint types layers docs pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+layers: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+pytest: $(VENV)/.dev
+	$(BIN)/python -m pytest --durations=10
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+clean:
+	rm -rf $(VENV) $(DEMO) docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+# torch comes first and alone: another package must not pull in a build of its own
+$(VENV)/.torch: constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) torch
+	touch $@
+
+$(VENV)/.core: $(VENV)/.torch pyproject.toml
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.core pyproject.toml
+	$(PIP) --editable ".[dev,docs]"
+	touch $@

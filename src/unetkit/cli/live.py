@@ -1,0 +1,153 @@
+"""Live bars: where training and prediction stand, and Ctrl+C that loses nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from types import FrameType
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from unetkit.errors import UnetkitError
+from unetkit.pipeline.infer import Prediction
+from unetkit.training import Hooks, Outcome, Stopped
+
+PLAIN_SECONDS = 10.0
+"""Where the output is no terminal, a line comes about this often."""
+
+
+class TrainingDisplay:
+    """What a training shows while it runs.
+
+    Args:
+        console: where to.
+        quiet: show nothing.
+    """
+
+    def __init__(self, console: Console, *, quiet: bool) -> None:
+        self.console = console
+        self.leads = os.environ.get("RANK", "0") == "0"
+        self.quiet = quiet or not self.leads
+        self.stopping = False
+        self.spoken = monotonic()
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} steps"),
+            TextColumn("loss {task.fields[loss]}  val {task.fields[val]}  best {task.fields[best]}  left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=self.quiet or not console.is_terminal,
+        )
+        self.task: Any = None
+        self.hooks = Hooks(planned=self.planned, progress=self.progress, say=self.say, stop=lambda: self.stopping)
+
+    def say(self, line: str) -> None:
+        if not self.quiet:
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def planned(self, prepared: Any) -> None:
+        from unetkit.cli.show import show_plan
+
+        if not self.quiet:
+            show_plan(prepared)
+            for finding in prepared.report.findings:
+                if finding.severity == "warning":
+                    self.say(f"warning: {finding.what} ({', '.join(finding.files[:3])})")
+        for leak in prepared.leaks:
+            self.say(f"warning: the scores will be too good: {leak}")
+        if self.task is not None:
+            self.bar.remove_task(self.task)
+            self.task = None
+
+    def progress(self, outcome: Outcome) -> None:
+        latest = outcome.history[-1]["val_score"] if outcome.history else None
+        fields = {
+            "loss": f"{outcome.loss:.3f}",
+            "val": "–" if latest is None else f"{latest:.3f}",
+            "best": "–" if latest is None else f"{outcome.best_score:.3f}",
+        }
+        if self.task is None:
+            self.task = self.bar.add_task("training", total=outcome.total, **fields)
+        self.bar.update(self.task, completed=outcome.step, total=outcome.total, **fields)
+        if self.bar.disable and not self.quiet and monotonic() - self.spoken > PLAIN_SECONDS:
+            self.spoken = monotonic()
+            left = outcome.seconds / outcome.step * (outcome.total - outcome.step)
+            text = "  ".join(f"{key} {value}" for key, value in fields.items())
+            self.say(f"step {outcome.step}/{outcome.total}  {text}  left {left:.0f} s")
+
+
+@contextmanager
+def training_display(*, quiet: bool = False) -> Iterator[TrainingDisplay]:
+    """Show a training; the first Ctrl+C (or a termination) ends it after the step at hand, with everything kept."""
+    display = TrainingDisplay(Console(stderr=True), quiet=quiet)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if display.stopping:
+            raise KeyboardInterrupt
+        display.stopping = True
+        display.say("stopping after this step; once more stops at once")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with display.bar:
+            yield display
+    except Stopped as stopped:
+        print(f"stopped; everything is kept. To go on: {' '.join(_resuming(stopped))}", file=sys.stderr)
+        raise typer.Exit(130) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _resuming(stopped: Stopped) -> list[str]:
+    """The command that was typed, completed so that it goes on."""
+    words = ["unetkit", *sys.argv[1:]]
+    if "--out" not in words and not any(word.startswith("--out=") for word in words):
+        words += ["--out", str(stopped)]
+    return words if "--resume" in words else [*words, "--resume"]
+
+
+class PredictionDisplay:
+    """What a prediction shows while it runs.
+
+    Args:
+        console: where to.
+        quiet: show nothing.
+    """
+
+    def __init__(self, console: Console, *, quiet: bool) -> None:
+        self.quiet, self.console = quiet, console
+        self.bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn(),
+            console=console, transient=True, disable=quiet or not console.is_terminal,
+        )  # fmt: skip
+        self.task: Any = None
+
+    def progress(self, name: str, share: float) -> None:
+        if self.task is None:
+            self.task = self.bar.add_task(name, total=1.0)
+        self.bar.update(self.task, description=name, completed=share)
+
+    def finished(self, result: Prediction) -> None:
+        if isinstance(result.fault, UnetkitError):
+            print(f"error: {result.fault}", file=sys.stderr)
+        for note in result.notes:
+            if not self.quiet:
+                self.console.print(f"{result.name}: {note}", markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def prediction_display(*, quiet: bool = False) -> Iterator[PredictionDisplay]:
+    """Show a prediction."""
+    display = PredictionDisplay(Console(stderr=True), quiet=quiet)
+    with display.bar:
+        yield display

@@ -1,0 +1,85 @@
+"""Results as tables in the terminal, and as plain lines where the output is no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from unetkit.dataset.check import CheckReport
+    from unetkit.pipeline import Prepared
+
+STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+
+
+def console() -> Console:
+    """Standard output; wide lines are not broken where it is no terminal."""
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=200, no_color=True, highlight=False)
+
+
+def show_check(report: CheckReport, data: Path) -> None:
+    """The facts of a dataset, its findings, and whether training on it would be right."""
+    out = console()
+    _facts(out, report.facts)
+    for finding in report.findings:
+        files = ", ".join(finding.files[:4]) + (f" and {len(finding.files) - 4} more" if len(finding.files) > 4 else "")
+        style = STYLES[finding.severity]
+        out.print(f"\n[{style}]{finding.severity}[/] {escape(finding.rule)}: {escape(files)}", soft_wrap=True)
+        out.print(f"  {escape(finding.what)}. {escape(finding.why)}", soft_wrap=True)
+        out.print(f"  → {escape(finding.mend)}", soft_wrap=True)
+    counts = {kind: sum(f.severity == kind for f in report.findings) for kind in STYLES}
+    verdict = "ready to train on" if report.ok else "training on this would be wrong"
+    listed = ", ".join(f"{count} {kind}{'s' if count != 1 else ''}" for kind, count in counts.items() if count)
+    out.print(f"\n{escape(str(data))}: {verdict}" + (f" ({listed})" if listed else ""), soft_wrap=True)
+
+
+def show_plan(prepared: Prepared) -> None:
+    """What a plan decides and why; values that are plain defaults are left to plan.yaml."""
+    out = console()
+    _facts(out, prepared.report.facts)
+    split = prepared.split
+    out.print(f"\nsplit: {len(split.train)} train, {len(split.val)} val, {len(split.test)} test; {'; '.join(split.reasons)}")
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("plan", "value", "because"):
+        table.add_column(column, overflow="fold")
+    for key, value, reason in prepared.plan.rows():
+        if reason:
+            table.add_row(escape(key), escape(value), escape(reason))
+    out.print(table)
+
+
+def show_scores(summary: Mapping[str, Any]) -> None:
+    """The means over images with their intervals, a row a class."""
+    out = console()
+    metrics = list(summary["mean"])
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("class", *metrics):
+        table.add_column(column)
+    rows = {**summary["classes"], "mean": summary["mean"]} if len(summary["classes"]) > 1 else summary["classes"]
+    for name, values in rows.items():
+        table.add_row(escape(name), *(_interval(values[metric]) for metric in metrics))
+    out.print(table)
+    mean_iou = summary["mean_iou"]
+    pooled = f"mean IoU over all classes and pixels {mean_iou:.3f}; " if mean_iou is not None else ""
+    out.print(f"{summary['images']} images; {pooled}intervals: {summary['interval']}; hd95 in {summary['unit']}", soft_wrap=True)
+
+
+def _interval(value: Mapping[str, float | None]) -> str:
+    if value["mean"] is None:
+        return "undefined"
+    if value["low"] is None:
+        return f"{value['mean']:.3f}"
+    return f"{value['mean']:.3f} [{value['low']:.3f}, {value['high']:.3f}]".replace("[", r"\[")
+
+
+def _facts(out: Console, facts: Any) -> None:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for label, value in facts:
+        table.add_row(escape(str(label)), escape(str(value)))
+    out.print(table)

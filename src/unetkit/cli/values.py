@@ -1,0 +1,60 @@
+"""What users type, understood: times, lists, and errors turned into one line and an exit code."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from unetkit.errors import UnetkitError, UsageError
+
+_UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
+
+
+def seconds(text: str | None) -> float | None:
+    """A time such as 90, 90s, 10m, 1.5h or 1h30m, in seconds.
+
+    Raises:
+        UsageError: not a time, or not more than nothing.
+
+    Example:
+        >>> seconds("1h30m")
+        5400.0
+    """
+    if text is None:
+        return None
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
+    whole = "".join(number + unit for number, unit in parts)
+    fits = parts and whole == re.sub(r"\s", "", text.lower()) and all(unit in _UNITS for _, unit in parts)
+    total = sum(float(number) * _UNITS[unit] for number, unit in parts) if fits else 0.0
+    if total <= 0:
+        raise UsageError("the time is not understood", found=repr(text), expected="such as 90s, 10m, 1.5h or 1h30m")
+    return total
+
+
+@contextmanager
+def reporting(as_json: bool = False) -> Iterator[None]:
+    """Turn errors that are the user's to mend into one message and an exit code, without a traceback."""
+    try:
+        yield
+    except UnetkitError as error:
+        if as_json:
+            say_json({"error": str(error), "kind": type(error).__name__})
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        raise typer.Exit(130) from None
+    except BrokenPipeError:  # the reader of our output left: nothing is wrong
+        sys.stderr.close()
+        raise typer.Exit(0) from None
+
+
+def say_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(value, ensure_ascii=False, allow_nan=False))

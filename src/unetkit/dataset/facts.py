@@ -1,0 +1,92 @@
+"""A dataset in a few rows of words and numbers, for the screen and the report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from math import prod
+
+from unetkit.dataset.findings import Case, listed
+from unetkit.dataset.rules_splits import given_parts
+
+Row = tuple[str, str]
+"""A label and its value."""
+
+
+def fact_rows(case: Case) -> tuple[Row, ...]:
+    """Describe a dataset.
+
+    Args:
+        case: the facts of all files and, where it could be opened, the dataset.
+
+    Returns:
+        Rows of label and value; rows of which nothing is known are left out.
+    """
+    survey = case.survey
+    images = survey.readable_images
+    rows: list[Row] = [("images", f"{len(survey.images)}, {len(survey.pairs)} of them with a mask")]
+    if images:
+        rows.append(("formats", _tally(image.format for image in images)))
+        rows.append(("size", _sizes([image.shape for image in images])))
+        rows.append(("channels", _tally(str(image.channels) for image in images)))
+        rows.append(("numbers", _tally(image.dtype for image in images)))
+        rows.append(("brightness", f"{min(i.low for i in images):g} to {max(i.high for i in images):g}"))
+        spacings = Counter((i.geometry.spacing, i.geometry.unit) for i in images if i.geometry.spacing is not None)
+        if spacings:
+            spacing, unit = spacings.most_common(1)[0][0]
+            more = f" ({len(spacings)} different ones)" if len(spacings) > 1 else ""
+            rows.append(("pixel spacing", " x ".join(f"{step:g}" for step in spacing or ()) + f" {unit}{more}"))
+    rows += _class_rows(case)
+    parts = {part: names for part, names in given_parts(case).items() if names}
+    if parts:
+        rows.append(("given split", ", ".join(f"{part} {len(names)}" for part, names in parts.items())))
+    if case.dataset is not None:
+        groups = {sample.group for sample in case.dataset.samples if sample.group is not None}
+        count = f"{len(groups)} from {case.dataset.grouped_by}" if groups else "none given"
+        rows.append(("groups", count))
+    return tuple(rows)
+
+
+def _class_rows(case: Case) -> list[Row]:
+    masks = [mask for mask in case.survey.readable_masks if mask.pixels]
+    if not masks:
+        return []
+    if case.dataset is None:
+        return [("values in masks", listed(sorted({v for mask in masks for v in mask.values.tolist()}), 12))]
+    classes = case.dataset.classes
+    rows: list[Row] = [("masks", f"{classes.evidence} (read as {classes.encoding})")]
+    if classes.encoding == "instances":
+        objects = [int((mask.values != 0).sum()) for mask in masks]
+        rows.append(("objects", f"{sum(objects)}, {min(objects)} to {max(objects)} an image"))
+        background = [mask.count(0) for mask in masks]
+        covers = [(classes.names[0], background)]
+        covers += [(classes.names[1], [m.pixels - zeros for m, zeros in zip(masks, background, strict=True)])]
+    else:
+        keys: Sequence[int] = classes.values
+        if classes.encoding == "colours":
+            keys = [r << 16 | g << 8 | b for r, g, b in classes.colours]
+        covers = [(name, [m.count(key) for m in masks]) for name, key in zip(classes.names, keys, strict=True)]
+    labelled = sum(sum(counts) for _, counts in covers) or 1
+    for name, counts in covers:
+        share, where = sum(counts) / labelled, sum(count > 0 for count in counts)
+        rows.append((f"class {name}", f"{share:.2%} of the labelled pixels, in {where} of {len(masks)} masks"))
+    total = sum(mask.pixels for mask in masks)
+    if labelled < total:
+        rows.append(("not labelled", f"{1 - labelled / total:.2%} of the pixels"))
+    return rows
+
+
+def _tally(values: Iterable[str]) -> str:
+    counts = Counter(values)
+    if len(counts) == 1:
+        return str(next(iter(counts)))
+    return ", ".join(f"{value} ({count})" for value, count in counts.most_common())
+
+
+def _sizes(shapes: Sequence[tuple[int, ...]]) -> str:
+    ordered = sorted(shapes, key=lambda shape: (len(shape), prod(shape)))
+    smallest, largest = (" x ".join(map(str, shape)) for shape in (ordered[0], ordered[-1]))
+    if smallest == largest and len(set(shapes)) == 1:
+        return smallest
+    middle = " x ".join(map(str, ordered[len(ordered) // 2]))
+    return f"{smallest} to {largest}, in the middle {middle}"

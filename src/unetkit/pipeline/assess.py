@@ -1,0 +1,90 @@
+"""Evaluate: a run's model on images it has never seen, in numbers, pictures and a report."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from unetkit.classes import read_classes
+from unetkit.dataset import Split
+from unetkit.dataset.folder import open_dataset
+from unetkit.errors import RunError
+from unetkit.evaluation import Evaluation, evaluate_pairs, write_evaluation
+from unetkit.files import write_json
+from unetkit.formats import write_image
+from unetkit.pipeline.gallery import Gallery
+from unetkit.pipeline.infer import load_predictor, member_runs
+from unetkit.pipeline.story import tell
+from unetkit.report import write_report
+from unetkit.report.overlay import overlay
+from unetkit.training import RunFolder
+
+Part = Literal["train", "val", "test"]
+
+
+def evaluate(
+    run: str | PathLike[str],
+    data: str | PathLike[str] | None = None,
+    *,
+    split: Part | None = None,
+    device: str = "auto",
+    augment: bool | None = None,
+) -> Evaluation:
+    """Score a run's model and write its table, overlays and report.
+
+    Args:
+        run: folder that `train` or `cross_validate` wrote.
+        data: the dataset; the one it was trained on when None. All labelled images of another dataset are scored.
+        split: "train", "val" or "test"; test where there is one, else val.
+        device: "auto", "cpu", "cuda" or "cuda:1".
+        augment: average flipped views; None takes the plan's choice.
+
+    Returns:
+        Rows and summary, as in RUN/test/ (or RUN/val/, …).
+
+    Raises:
+        RunError: no such run, or its data are gone.
+        FileError: an image or mask cannot be read.
+
+    Example:
+        >>> evaluate("runs/cells").summary["mean"]["dice"]  # doctest: +SKIP
+        {'mean': 0.91, 'low': 0.88, 'high': 0.93, 'n': 6}
+    """
+    folder = RunFolder(run)
+    members = [member.require() for member in member_runs(folder)]
+    home = (members[0].read_json("data.json") or {}).get("data")
+    root = Path(data) if data is not None else Path(home or "")
+    if home is None and data is None or not root.is_dir():
+        raise RunError("the data it was trained on are gone", file=run, found=root, mend="name them: unetkit evaluate RUN DATA")
+    dataset = open_dataset(root, classes=read_classes(members[0].classes))
+    foreign = home is None or root.resolve() != Path(home)
+    gallery = Gallery(dataset)
+    part: str = split or "test"
+    if foreign:
+        part = "foreign"
+        names = [sample.name for sample in dataset.labelled]
+        pairs = gallery.predicted(names, load_predictor(run, device=device, augment=augment))
+    else:
+        splits = [Split.model_validate(member.read_json("split.json")) for member in members]
+        if split is None and not any(s.test for s in splits):
+            part = "val"
+        pairs = (
+            pair
+            for member, own in zip(members, splits, strict=True)
+            for pair in gallery.predicted(getattr(own, part), load_predictor(member.path, device=device, augment=augment))
+        )
+    evaluation = evaluate_pairs(pairs, dataset.classes)
+    _write(folder.path / part, evaluation, gallery)
+    write_report(folder.report, tell(folder, members, dataset, evaluation, gallery, part))
+    return evaluation
+
+
+def _write(folder: Path, evaluation: Evaluation, gallery: Gallery) -> None:
+    write_evaluation(folder, evaluation)
+    write_json(folder / "objects.json", gallery.objects)
+    for case in gallery.cases:
+        picture = overlay(case.image, case.prediction, case.truth, gallery.dataset.classes)
+        write_image(folder / "overlays" / f"{case.name}.png", np.moveaxis(picture, -1, 0))

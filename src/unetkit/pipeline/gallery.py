@@ -1,0 +1,134 @@
+"""What evaluation keeps of each image beside its scores: a picture, the sizes of its objects, suspicious places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from unetkit.classes import IGNORE, Classes
+from unetkit.dataset import Dataset
+from unetkit.evaluation import Pair
+from unetkit.metrics.confusion import confusion_matrix
+from unetkit.objects import found_objects, label_components
+from unetkit.pipeline.validation import pooled_dice
+from unetkit.prediction import Predictor
+from unetkit.report import Case, Suspect
+from unetkit.report.overlay import to_rgb
+
+CASES = 30
+"""So many images stand in the report and as overlays: the worst ones."""
+
+SUSPECTS = 12
+LARGEST = 1200
+"""Pictures with a longer side are thinned out for the report, in pixels."""
+
+SURE = 0.02
+"""Where the model gives the painted class less than this probability, one of the two is wrong."""
+
+LEAST = 30
+"""Smaller regions, in pixels, are taken for the jitter of a border."""
+
+Bytes = npt.NDArray[np.uint8]
+
+
+class Gallery:
+    """Fills itself while images are predicted for an evaluation.
+
+    Args:
+        dataset: where images come from.
+
+    Attributes:
+        cases: the worst images, worst first.
+        objects: every true object: class, diameter, found.
+        suspects: the places where the truth itself looks wrong, most suspicious first.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+        self.cases: list[Case] = []
+        self.objects: list[dict[str, Any]] = []
+        self.suspects: list[Suspect] = []
+
+    def predicted(self, names: Sequence[str], predictor: Predictor) -> Iterator[Pair]:
+        """Predict image by image, for `evaluate_pairs`."""
+        classes = self.dataset.classes
+        for name in names:
+            sample = self.dataset.sample(name)
+            image, truth = self.dataset.read_image(sample), self.dataset.read_labels(sample).labels
+            log_probabilities = predictor.log_probabilities(image)
+            labels = log_probabilities.argmax(0).astype(np.uint8)
+            picture = to_rgb(image)
+            score = pooled_dice(confusion_matrix(labels, truth, len(classes)))
+            self._keep(_case(name, picture, truth, labels, None if np.isnan(score) else score))
+            if truth.ndim == 2:
+                found = suspicious_places(name, picture, truth, labels, log_probabilities, classes)
+                self.suspects = sorted([*self.suspects, *found], key=lambda s: -s.score)[:SUSPECTS]
+            self.objects += _objects(truth, labels, classes, image.geometry.spacing)
+            yield Pair(name, sample.group, labels, truth, image.geometry)
+
+    def _keep(self, case: Case) -> None:
+        ranked = sorted([*self.cases, case], key=lambda c: 2.0 if c.score is None else c.score)
+        self.cases = ranked[:CASES]
+
+
+def _case(name: str, picture: Bytes, truth: Bytes, labels: Bytes, score: float | None) -> Case:
+    if truth.ndim == 3:
+        truth, labels = truth[truth.shape[0] // 2], labels[labels.shape[0] // 2]
+    step = -(-max(picture.shape) // LARGEST)
+    thin = (slice(None, None, step), slice(None, None, step))
+    return Case(name, picture[thin], truth[thin], labels[thin], score)
+
+
+def _objects(truth: Bytes, labels: Bytes, classes: Classes, spacing: tuple[float, ...] | None) -> list[dict[str, Any]]:
+    return [
+        {"class": name, "diameter": found.diameter, "found": found.found}
+        for index, name in enumerate(classes.names[1:], 1)
+        for found in found_objects(label_components(truth == index), labels == index, spacing=spacing)
+    ]
+
+
+def suspicious_places(
+    name: str,
+    picture: Bytes,
+    truth: Bytes,
+    labels: Bytes,
+    log_probabilities: npt.NDArray[np.float32],
+    classes: Classes,
+) -> list[Suspect]:
+    """Regions of a never-seen image where the model is sure and disagrees with the mask.
+
+    The simplest use of confident learning (Northcutt et al. 2021): a region counts by how improbable its painted class
+    is and by how far it reaches from where the two agree, so that thin seams along borders do not.
+
+    Args:
+        name: of the image.
+        picture: H W 3.
+        truth: H W, 255 where ignored.
+        labels: H W, the most probable class.
+        log_probabilities: K H W.
+        classes: for the words.
+
+    Returns:
+        The places, most suspicious first.
+    """
+    given = np.where(truth == IGNORE, labels, truth)
+    probability = np.exp(np.take_along_axis(log_probabilities, given[None].astype(np.int64), 0)[0])
+    regions, count = ndimage.label(probability < SURE)
+    places = []
+    for index, window in enumerate(ndimage.find_objects(regions), 1):
+        inside = regions[window] == index
+        area = int(inside.sum())
+        depth = float(ndimage.distance_transform_edt(np.pad(inside, 1)).max()) if area >= LEAST else 0.0
+        if depth < 3:
+            continue
+        score = float((1 - probability[window][inside].mean()) * depth / (depth + 4))
+        painted, seen = (classes.names[np.bincount(part[window][inside]).argmax()] for part in (given, labels))
+        crop = tuple(slice(max(0, w.start - 32), w.stop + 32) for w in window)
+        reason = f"painted {painted}, the model is sure of {seen} on {area} pixels"
+        where = f"{name} (row {window[0].start}, column {window[1].start})"
+        places.append(Suspect(where, score, reason, picture[crop], truth[crop], labels[crop]))
+    return sorted(places, key=lambda place: -place.score)[:SUSPECTS]

@@ -1,0 +1,333 @@
+"""The per-image table and its summary, and scoring masks that anybody made."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from unetkit.classes import Classes
+from unetkit.errors import FileError, InputError
+from unetkit.evaluation import COLUMNS, Evaluation, Pair, evaluate_pairs, score_folders, write_evaluation
+from unetkit.formats import write_image, write_mask
+from unetkit.image import Geometry
+from unetkit.metrics import METRICS, hd95, mean_interval, nsd
+
+CELL = Classes(names=("background", "cell"))
+THREE = Classes(names=("sky", "road", "car"))
+
+
+def drawn(seed: int, shape: tuple[int, ...] = (24, 30), classes: int = 3) -> np.ndarray:
+    """A label map of blocks of 6 pixels."""
+    small = np.random.default_rng(seed).integers(0, classes, tuple(side // 6 for side in shape))
+    for axis in range(len(shape)):
+        small = np.repeat(small, 6, axis)
+    return small.astype(np.uint8)
+
+
+def worse(truth: np.ndarray, shift: int) -> np.ndarray:
+    """The labels moved by some columns."""
+    return np.roll(truth, shift, axis=-1)
+
+
+def three_pairs(groups: tuple[str | None, ...] = ("p", "p", "q"), **geometry: Any) -> list[Pair]:
+    truths = [drawn(i) for i in range(3)]
+    truths[0][:3] = 255
+    return [
+        Pair(f"set/{i}", group, worse(np.where(truth == 255, 0, truth), i + 1), truth, Geometry(**geometry))
+        for i, (truth, group) in enumerate(zip(truths, groups, strict=True))
+    ]
+
+
+def test_rows_hold_every_image_and_foreground_class() -> None:
+    pairs = three_pairs()
+    rows = evaluate_pairs(pairs, THREE).rows
+    assert [(row["image"], row["class"]) for row in rows] == [
+        (f"set/{i}", name) for i in range(3) for name in ("road", "car")
+    ]
+    assert all(tuple(row) == COLUMNS for row in rows)
+    first = pairs[0]
+    prediction, truth, valid = first.prediction == 2, first.truth == 2, first.truth != 255
+    for name, metric in METRICS.items():
+        assert rows[1][name] == metric(prediction, truth, valid)
+    assert rows[1]["truth_pixels"] == truth.sum()
+    assert rows[1]["predicted_pixels"] == (prediction & valid).sum()
+    assert (rows[1]["group"], rows[1]["unit"]) == ("p", "px")
+
+
+def test_summary_against_the_rows() -> None:
+    evaluation = evaluate_pairs(three_pairs(), THREE, seed=4)
+    summary, rows = evaluation.summary, evaluation.rows
+    dice = np.array([row["dice"] for row in rows]).reshape(3, 2)
+    assert summary["images"] == 3
+    assert summary["groups"] == 2
+    assert summary["interval"].startswith("95 % bootstrap over groups, 1000 resamples, seed 4")
+    assert "only 2 groups" in summary["interval"]
+    expected = mean_interval(dice.mean(1), ["p", "p", "q"], generator=np.random.default_rng(4))
+    assert summary["mean"]["dice"] == pytest.approx(
+        {"mean": expected.mean, "low": expected.low, "high": expected.high, "n": 3, "undefined": 0}
+    )
+    assert list(summary["mean"]) == list(METRICS)
+    assert list(summary["classes"]) == ["road", "car"]
+    for index, name in enumerate(("road", "car")):
+        assert summary["classes"][name]["dice"]["mean"] == pytest.approx(dice[:, index].mean())
+    assert summary["worst"] == [f"set/{i}" for i in np.argsort(dice.mean(1))]
+    assert summary["class_names"] == ["sky", "road", "car"]
+
+
+def test_pooled_numbers_are_over_all_pixels() -> None:
+    pairs = three_pairs()
+    summary = evaluate_pairs(pairs, THREE).summary
+    truth = np.concatenate([pair.truth.ravel() for pair in pairs])
+    prediction = np.concatenate([pair.prediction.ravel() for pair in pairs])[truth != 255]
+    truth = truth[truth != 255]
+    for row in range(3):
+        for column in range(3):
+            assert summary["confusion"][row][column] == np.sum((truth == row) & (prediction == column))
+    iou = [np.sum((truth == k) & (prediction == k)) / np.sum((truth == k) | (prediction == k)) for k in range(3)]
+    assert list(summary["pooled_iou"]) == ["sky", "road", "car"]
+    assert list(summary["pooled_iou"].values()) == pytest.approx(iou)
+    assert summary["mean_iou"] == pytest.approx(np.mean(iou))
+
+
+def test_undefined_is_none_and_counted_apart() -> None:
+    empty, cell = np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.uint8)
+    cell[2:5, 2:5] = 1
+    summary = evaluate_pairs(
+        [Pair("empty", None, empty, empty), Pair("good", None, cell, cell), Pair("missed", None, empty, cell)], CELL
+    ).summary
+    dice = summary["mean"]["dice"]
+    assert (dice["mean"], dice["n"], dice["undefined"]) == (0.5, 2, 1)
+    assert summary["mean"]["precision"]["undefined"] == 2
+    assert summary["mean"]["precision"]["low"] is None
+    assert summary["worst"] == ["missed", "good", "empty"]
+    nothing = evaluate_pairs([Pair("empty", None, empty, empty)], CELL).summary
+    assert nothing["mean"]["dice"] == {"mean": None, "low": None, "high": None, "n": 0, "undefined": 1}
+    assert nothing["pooled_iou"] == {"background": 1.0, "cell": None}
+    assert nothing["mean_iou"] == 1.0
+    assert nothing["interval"].startswith("none")
+
+
+@pytest.mark.parametrize("groups", [("p", "p", None), ("p", "p", "p"), (None, None, None)])
+def test_intervals_are_over_images_unless_all_have_groups(groups: tuple[str | None, ...]) -> None:
+    summary = evaluate_pairs(three_pairs(groups), THREE).summary
+    assert summary["groups"] is None
+    assert "over images" in summary["interval"]
+
+
+def test_physical_units_and_the_tolerance_in_pixels() -> None:
+    truth = drawn(1)
+    evaluation = evaluate_pairs(
+        [Pair("a", None, worse(truth, 5), truth, Geometry((0.5, 0.25), "um"))], THREE, tolerance=3
+    )
+    masks = [worse(truth, 5) == 1, truth == 1, np.ones(truth.shape, bool)]
+    assert evaluation.rows[0]["hd95"] == hd95(*masks, spacing=(0.5, 0.25))
+    assert evaluation.rows[0]["nsd"] == nsd(*masks, spacing=(0.5, 0.25), tolerance=0.75)
+    assert evaluation.rows[0]["nsd"] < nsd(*masks, spacing=(0.5, 0.25), tolerance=1.5)
+    assert evaluation.rows[0]["unit"] == evaluation.summary["unit"] == "um"
+    assert evaluation.summary["tolerance_px"] == 3.0
+
+
+def test_distances_of_different_units_are_not_averaged() -> None:
+    um, px = three_pairs(spacing=(1.0, 1.0), unit="um")[:2], three_pairs()[2:]
+    evaluation = evaluate_pairs([*um, *px], THREE)
+    assert evaluation.summary["unit"] == "mixed"
+    assert evaluation.summary["mean"]["hd95"]["mean"] is None
+    assert evaluation.summary["mean"]["dice"]["n"] == 3
+    assert [row["unit"] for row in evaluation.rows] == ["um"] * 4 + ["px"] * 2
+    assert all(np.isfinite(row["hd95"]) for row in evaluation.rows)
+
+
+def test_three_dimensions() -> None:
+    truth = drawn(0, (12, 18, 18))
+    geometry = Geometry(spacing=(3.0, 1.0, 1.0), unit="mm")
+    evaluation = evaluate_pairs([Pair("v", None, worse(truth, 1), truth, geometry)], THREE)
+    assert 0 < evaluation.rows[0]["dice"] < 1
+    assert evaluation.rows[0]["hd95"] >= 1
+
+
+def test_pairs_are_taken_one_at_a_time() -> None:
+    """Pairs may come from a generator that makes them as they are needed."""
+    assert evaluate_pairs((pair for pair in three_pairs()), THREE) == evaluate_pairs(three_pairs(), THREE)
+
+
+def test_what_cannot_be_evaluated_is_refused() -> None:
+    good = np.zeros((4, 4), np.uint8)
+    with pytest.raises(InputError, match="nothing to evaluate"):
+        evaluate_pairs([], CELL)
+    with pytest.raises(InputError, match="two predictions have the same name"):
+        evaluate_pairs([Pair("a", None, good, good)] * 2, CELL)
+    with pytest.raises(InputError, match=r"a: prediction and truth differ in size; found 4 × 5; expected 4 × 4"):
+        evaluate_pairs([Pair("a", None, np.zeros((4, 5), np.uint8), good)], CELL)
+    with pytest.raises(InputError, match="a: the spacing does not fit"):
+        evaluate_pairs([Pair("a", None, good, good, Geometry(spacing=(1.0, 1.0, 1.0)))], CELL)
+    with pytest.raises(InputError, match="a: prediction holds labels that are no class"):
+        evaluate_pairs([Pair("a", None, good + 2, good)], CELL)
+
+
+def test_written_files_read_back(tmp_path: Path) -> None:
+    empty, cell = np.zeros((8, 8), np.uint8), np.eye(8, dtype=np.uint8)
+    evaluation = evaluate_pairs([Pair("b, c", None, empty, empty), Pair("ä/1", "g", cell, cell)], CELL)
+    write_evaluation(tmp_path / "test", evaluation)
+    assert sorted(path.name for path in (tmp_path / "test").iterdir()) == ["per_image.csv", "summary.json"]
+    with (tmp_path / "test" / "per_image.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    assert (rows[0]["image"], rows[0]["group"], rows[0]["dice"], rows[0]["truth_pixels"]) == ("b, c", "", "", "0")
+    assert (rows[1]["image"], rows[1]["group"], rows[1]["dice"], rows[1]["class"]) == ("ä/1", "g", "1", "cell")
+    assert json.loads((tmp_path / "test" / "summary.json").read_text(encoding="utf-8")) == evaluation.summary
+
+
+# Masks that anybody made
+
+
+def save(folder: Path, masks: dict[str, np.ndarray], suffix: str = ".png") -> Path:
+    for name, values in masks.items():
+        path = folder / f"{name}{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_mask(path, values)
+    return folder
+
+
+def binary_truth(names: tuple[str, ...] = ("a", "deep/b")) -> dict[str, np.ndarray]:
+    return {name: drawn(i + 1, (24, 24), 2) for i, name in enumerate(names)}
+
+
+def scores(evaluation: Evaluation) -> list[float]:
+    return [row["dice"] for row in evaluation.rows]
+
+
+@pytest.mark.parametrize("truth_scale", [1, 255, 7])
+@pytest.mark.parametrize("prediction_scale", [1, 255])
+def test_binary_masks_in_any_writing(tmp_path: Path, truth_scale: int, prediction_scale: int) -> None:
+    truth = binary_truth()
+    expected = [
+        row["dice"]
+        for row in evaluate_pairs([Pair(n, None, worse(m, 2), m) for n, m in sorted(truth.items())], CELL).rows
+    ]
+    done = score_folders(
+        save(tmp_path / "p", {name: worse(mask, 2) * np.uint8(prediction_scale) for name, mask in truth.items()}),
+        save(tmp_path / "t", {name: mask * np.uint8(truth_scale) for name, mask in truth.items()}),
+    )
+    assert scores(done) == expected
+    assert [row["image"] for row in done.rows] == ["a", "deep/b"]
+
+
+def test_suffixes_may_differ(tmp_path: Path) -> None:
+    truth = binary_truth()
+    done = score_folders(save(tmp_path / "p", truth, ".tif"), save(tmp_path / "t", truth))
+    assert done.summary["mean"]["dice"]["mean"] == 1.0
+
+
+def test_instance_truth_and_any_objects(tmp_path: Path) -> None:
+    truth = np.zeros((40, 40), np.uint16)
+    for i in range(20):
+        truth[2 * (i // 5) * 5 : 2 * (i // 5) * 5 + 5, 8 * (i % 5) : 8 * (i % 5) + 5] = 100 + i
+    found = (truth > 0).astype(np.uint8) * 255
+    classes = Classes(names=("background", "foreground"), encoding="instances", dtype="uint16")
+    for name, prediction in (("binary", found), ("indices", found // 255), ("truth", truth + (truth > 0))):
+        done = score_folders(
+            save(tmp_path / f"p{name}", {"a": prediction.astype(truth.dtype if name == "truth" else np.uint8)}),
+            save(tmp_path / f"t{name}", {"a": truth}),
+            classes=classes,
+        )
+        assert done.summary["mean"]["dice"]["mean"] == 1.0
+
+
+def test_coloured_truth(tmp_path: Path) -> None:
+    colours = np.array([(0, 0, 0), (200, 30, 30), (30, 200, 30)], np.uint8)
+    classes = Classes(names=THREE.names, encoding="colours", colours=tuple(map(tuple, colours.tolist())))
+    labels = drawn(3)
+    truth = save(tmp_path / "t", {"a": colours[labels]})
+    for name, prediction in (("colours", colours[labels]), ("indices", labels)):
+        done = score_folders(save(tmp_path / name, {"a": prediction}), truth, classes=classes)
+        assert done.summary["mean"]["dice"]["mean"] == 1.0
+    write_mask(tmp_path / "palette" / "a.png", labels[..., ::-1], palette=tuple(map(tuple, colours.tolist())))
+    flipped = score_folders(tmp_path / "palette", truth, classes=classes)
+    assert flipped.summary["mean"]["dice"]["mean"] < 1
+
+
+def test_ignored_truth_and_predictions_that_copy_it(tmp_path: Path) -> None:
+    labels = drawn(3)
+    with_void = labels.copy()
+    with_void[:4] = 255
+    classes = Classes(names=THREE.names, ignore_values=(255,))
+    truth = save(tmp_path / "t", {"a": with_void})
+    done = score_folders(save(tmp_path / "p", {"a": with_void}), truth, classes=classes)
+    assert done.summary["mean"]["dice"]["mean"] == 1.0
+    elsewhere = labels.copy()
+    elsewhere[-4:] = 255
+    with pytest.raises(InputError, match="prediction holds labels that are no class"):
+        score_folders(save(tmp_path / "q", {"a": elsewhere}), truth, classes=classes)
+
+
+def test_two_readings_that_disagree_must_be_settled(tmp_path: Path) -> None:
+    """Truth written 1 and 2, predictions hold only 1: background as the truth writes it, or class 1 as an index?"""
+    classes = Classes(names=("background", "cell"), values=(1, 2))
+    truth = save(tmp_path / "t", {"a": drawn(1, classes=2) + np.uint8(1)})
+    ones = save(tmp_path / "p", {"a": np.ones((24, 30), np.uint8)})
+    with pytest.raises(InputError, match="--encoding truth or --encoding indices"):
+        score_folders(ones, truth, classes=classes)
+    as_truth = score_folders(ones, truth, classes=classes, encoding="truth")
+    as_indices = score_folders(ones, truth, classes=classes, encoding="indices")
+    assert as_truth.summary["mean"]["recall"]["mean"] == 0.0
+    assert as_indices.summary["mean"]["recall"]["mean"] == 1.0
+
+
+def test_void_of_the_truth_is_not_taken_for_foreground(tmp_path: Path) -> None:
+    """Truth 0, 1 and 255 for void; predictions 0 and 255 may mean either, so nobody guesses."""
+    classes = Classes(names=("background", "cell"), ignore_values=(255,))
+    labels = drawn(1, classes=2)
+    truth = save(tmp_path / "t", {"a": labels})
+    prediction = save(tmp_path / "p", {"a": labels * np.uint8(255)})
+    with pytest.raises(InputError, match="--encoding truth or --encoding binary"):
+        score_folders(prediction, truth, classes=classes)
+    assert score_folders(prediction, truth, classes=classes, encoding="binary").summary["mean"]["iou"]["mean"] == 1.0
+
+
+def test_values_that_fit_no_reading(tmp_path: Path) -> None:
+    truth = save(tmp_path / "t", binary_truth())
+    strange = save(tmp_path / "p", {name: mask * np.uint8(90) for name, mask in binary_truth().items()})
+    with pytest.raises(InputError, match="the predictions hold values that stand for no class; found 0, 90"):
+        score_folders(strange, truth)
+    with pytest.raises(InputError, match="not written as indices; found the values 90"):
+        score_folders(strange, truth, encoding="indices")
+
+
+def test_probabilities_are_refused(tmp_path: Path) -> None:
+    truth = save(tmp_path / "t", binary_truth(("a",)))
+    write_image(tmp_path / "p" / "a.npy", np.random.default_rng(0).random((1, 24, 24)).astype(np.float32))
+    with pytest.raises((FileError, InputError)):
+        score_folders(tmp_path / "p", truth)
+
+
+def test_masks_without_partner_are_listed(tmp_path: Path) -> None:
+    truth = save(tmp_path / "t", binary_truth(("a", "b", "c")))
+    prediction = save(tmp_path / "p", binary_truth(("b", "c", "x")))
+    with pytest.raises(InputError) as caught:
+        score_folders(prediction, truth)
+    assert "1 true masks without a prediction (a)" in str(caught.value)
+    assert "1 predictions without a true mask (x)" in str(caught.value)
+
+
+def test_folders_that_cannot_be_paired(tmp_path: Path) -> None:
+    truth = save(tmp_path / "t", binary_truth())
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no masks"):
+        score_folders(tmp_path / "empty", truth)
+    with pytest.raises(InputError, match="is not a folder"):
+        score_folders(tmp_path / "absent", truth)
+    twice = save(save(tmp_path / "p", binary_truth()), binary_truth(), ".tif")
+    with pytest.raises(InputError, match="two masks have the same name"):
+        score_folders(twice, truth)
+
+
+def test_sizes_that_differ_are_refused(tmp_path: Path) -> None:
+    truth = save(tmp_path / "t", binary_truth(("a",)))
+    small = save(tmp_path / "p", {"a": binary_truth(("a",))["a"][:12]})
+    with pytest.raises(InputError, match=r"a: prediction and truth differ in size; found 12 × 24; expected 24 × 24"):
+        score_folders(small, truth)
