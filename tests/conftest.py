@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
 from unetkit.formats import write_image, write_mask
+
+# test times vary with the machine: a slow example is no failure
+hypothesis.settings.register_profile("unetkit", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("unetkit")
 
 REAL_DATA = Path(os.environ.get("UNETKIT_REAL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 

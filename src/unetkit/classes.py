@@ -153,7 +153,8 @@ class Classes(BaseModel):
             table[: len(self)] = self.values if self.encoding == "values" else (0, 1)
             if self.ignore_values:
                 table[IGNORE] = self.ignore_values[0]
-        return table[labels]
+        raw: npt.NDArray[Any] = table[labels]
+        return raw
 
 
 def _colour_key(colour: Sequence[int]) -> int:
@@ -213,10 +214,12 @@ def read_stated(path: str | PathLike[str]) -> dict[str, Any]:
         raise FileError("states fields that do not exist", file=path, found=", ".join(unknown), expected=known)
     stated = {}
     for name, value in data.items():
+        annotation: Any = Classes.model_fields[name].annotation
         try:
-            stated[name] = TypeAdapter(Classes.model_fields[name].annotation).validate_python(value)
+            stated[name] = TypeAdapter(annotation).validate_python(value)
         except ValidationError as error:
-            raise FileError(f"{name}: {error.errors()[0]['msg']}", file=path, found=value) from error
+            fault = error.errors()[0]["msg"].replace("tuple", "list")
+            raise FileError(f"{name}: {fault}", file=path, found=value) from error
     return stated
 
 

@@ -63,7 +63,7 @@ def test_float_masks_of_whole_numbers_are_fine_and_fractions_are_not(tmp_path: P
     with pytest.raises(FileError, match=r"fractions.*0\.3.*probability map"):
         infer_classes(fractions)
     nan = write(tmp_path, np.where(disc(), np.nan, 0).astype(np.float32), suffix=".tiff")
-    with pytest.raises(FileError, match="NaN.*ignore_values"):
+    with pytest.raises(FileError, match=r"NaN.*ignore_values"):
         infer_classes(nan)
 
 
@@ -185,7 +185,7 @@ def test_photographs_are_no_masks(tmp_path: Path) -> None:
 
 
 def test_nothing_to_learn(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="one single value.*found 0"):
+    with pytest.raises(DatasetError, match=r"one single value.*found 0"):
         infer_classes(write(tmp_path, np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.uint8)))
     with pytest.raises(DatasetError, match="no masks"):
         infer_classes([])

@@ -1,4 +1,4 @@
-"""Splits: given ones checked, made ones grouped, stratified, in stretches where neighbours look alike, without leaks."""
+"""Splits: given ones checked, made ones grouped, stratified or in stretches, and leaks between the parts."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ def test_rare_classes_and_empty_masks_are_spread(tmp_path: Path) -> None:
         assert [len(empty & set(part)) for part in (split.train, split.val, split.test)] == [4, 1, 1]
 
 
-@pytest.mark.parametrize(("number", "sizes"), [(3, (1, 1, 1)), (4, (2, 1, 1)), (5, (3, 1, 1)), (2, (1, 1, 0))])
-def test_few_images(tmp_path: Path, number: int, sizes: tuple[int, ...]) -> None:
-    split = make_split(build(tmp_path, LETTERS[:number]))
+@pytest.mark.parametrize(("count", "sizes"), [(3, (1, 1, 1)), (4, (2, 1, 1)), (5, (3, 1, 1)), (2, (1, 1, 0))])
+def test_few_images(tmp_path: Path, count: int, sizes: tuple[int, ...]) -> None:
+    split = make_split(build(tmp_path, LETTERS[:count]))
     assert (len(split.train), len(split.val), len(split.test)) == sizes
-    assert (number > 2) or any("none is left for a test" in reason for reason in split.reasons)
+    assert (count > 2) or any("none is left for a test" in reason for reason in split.reasons)
 
 
 def test_one_image_is_not_enough(tmp_path: Path) -> None:
@@ -106,11 +106,11 @@ def test_one_group_is_split_by_image_and_says_so(tmp_path: Path) -> None:
     assert any("all belong to one group" in reason for reason in split.reasons)
 
 
-def write_stack(root: Path, number: int, drift: float) -> Dataset:
+def write_stack(root: Path, count: int, drift: float) -> Dataset:
     """Numbered smooth images; each is the one before, changed by `drift`."""
     generator = np.random.default_rng(0)
     picture = gaussian_filter(generator.standard_normal((32, 32)), 3)
-    for i in range(number):
+    for i in range(count):
         fresh = gaussian_filter(generator.standard_normal((32, 32)), 3)
         picture = np.sqrt(1 - drift**2) * picture + drift * fresh
         pixels = (128 + 600 * picture).clip(0, 255).astype(np.uint8)
@@ -119,16 +119,18 @@ def write_stack(root: Path, number: int, drift: float) -> Dataset:
     return open_dataset(root)
 
 
+def number(name: str) -> int:
+    return int(name.removeprefix("slice_"))
+
+
 def test_neighbouring_slices_stay_in_one_stretch(tmp_path: Path) -> None:
     dataset = write_stack(tmp_path, 20, 0.5)
     split = make_split(dataset)
     assert any("neighbours look alike" in reason for reason in split.reasons)
-    numbers = [
-        sorted(int(name.removeprefix("slice_")) for name in part) for part in (split.train, split.val, split.test)
-    ]
-    assert [n for part in numbers for n in part] == list(range(20))
+    numbers = [n for part in (split.train, split.val, split.test) for n in sorted(map(number, part))]
+    assert numbers == list(range(20))
     for fold in make_folds(dataset, folds=4):
-        tested = sorted(int(name.removeprefix("slice_")) for name in fold.test)
+        tested = sorted(map(number, fold.test))
         assert tested == list(range(tested[0], tested[0] + 5))
 
 
@@ -216,10 +218,10 @@ def test_leaks_are_found(tmp_path: Path) -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.sets(st.sampled_from("xyz")), min_size=3, max_size=30), st.integers(0, 5))
 def test_stratify_meets_its_targets(labels: list[set[str]], seed: int) -> None:
-    number = len(labels)
-    targets = [number - 2 * (number // 3), number // 3, number // 3]
+    count = len(labels)
+    targets = [count - 2 * (count // 3), count // 3, count // 3]
     units = [dict.fromkeys(sorted(label), 1) for label in labels]
-    parts = stratify(units, [1] * number, targets, np.random.default_rng(seed))
+    parts = stratify(units, [1] * count, targets, np.random.default_rng(seed))
     assert [parts.count(k) for k in range(3)] == targets
 
 

@@ -1,4 +1,4 @@
-"""TIFF as other programs write it: axes, channels, spacing, geo-references, compressions, and windows that read little."""
+"""TIFF as other programs write it: axes, channels, spacing, geo-references, compressions; windows that read little."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from unetkit.errors import FileError, UsageError
+from unetkit.errors import FileError
 from unetkit.formats import read_header, read_image, read_mask, read_window, write_image, write_mask
 from unetkit.formats.tiff_metadata import GEO_TAGS
 from unetkit.image import Geometry, Image
@@ -208,12 +208,22 @@ def test_images_of_several_sizes(tmp_path: Path) -> None:
         tiff.write(integers(7, 19), metadata=None)
     image = read(tmp_path / "a.tif")
     assert image.pixels.shape == (1, 40, 50)
-    assert image.notes == ("1 smaller images in the file (previews, labels) left out",)
+    assert image.notes == ("1 further images in the file (previews, labels, transparency) left out",)
     with tifffile.TiffWriter(tmp_path / "b.tif") as tiff:
         tiff.write(integers(40, 50), metadata=None)
         tiff.write(integers(40, 49), metadata=None)
     with pytest.raises(FileError, match=r"more than one image.*40×50 uint16, 40×49 uint16"):
         read_image(tmp_path / "b.tif")
+
+
+def test_transparency_masks_beside_a_raster_do_not_count(tmp_path: Path) -> None:
+    pixels = integers(40, 50)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
+        tiff.write(pixels, metadata=None)
+        tiff.write(np.ones((40, 50), bool), metadata=None, subfiletype=4, photometric="minisblack")
+    image = read(tmp_path / "a.tif")
+    np.testing.assert_array_equal(image.pixels[0], pixels)
+    assert "transparency" in image.notes[0]
 
 
 def test_pyramids_give_their_finest_level(tmp_path: Path) -> None:
@@ -295,8 +305,9 @@ def test_rotated_rasters(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "unit"), [((1, 32633, 9001), "m"), ((1, 2263, 9003), "us-ft"), ((1, 32733, None), "m"), ((2, 4326, None), None)]
-)  # fmt: skip
+    ("keys", "unit"),
+    [((1, 32633, 9001), "m"), ((1, 2263, 9003), "us-ft"), ((1, 32733, None), "m"), ((2, 4326, None), None)],
+)
 def test_spacing_of_rasters(tmp_path: Path, keys: tuple[int, int, int | None], unit: str | None) -> None:
     entries = [(1024, keys[0]), (3072, keys[1]), *([(3076, keys[2])] if keys[2] else [])]
     directory = (1, 1, 0, len(entries), *(v for key, value in entries for v in (key, 0, 1, value)))
@@ -324,62 +335,6 @@ def test_segments_that_were_never_written_are_empty(tmp_path: Path) -> None:
     pixels = read(tmp_path / "a.tif").pixels[0]
     assert (pixels[:16, :16] == 5).all()
     assert pixels.sum() == 5 * 16 * 16
-
-
-@pytest.mark.parametrize("options", [{"tile": (64, 64)}, {"rowsperstrip": 16}])
-def test_a_window_decodes_only_what_it_touches(tmp_path: Path, options: dict, monkeypatch: pytest.MonkeyPatch) -> None:
-    pixels = integers(1024, 1024, dtype="uint8")
-    path = save(tmp_path / "a.tif", pixels, compression="zlib", **options)
-    fetched: list[int] = []
-    original = tifffile.FileHandle.read
-
-    def counting(self: tifffile.FileHandle, size: int = -1, /) -> bytes:
-        data = original(self, size)
-        fetched.append(len(data))
-        return data
-
-    monkeypatch.setattr(tifffile.FileHandle, "read", counting)
-    part = read_window(path, (slice(100, 130), slice(200, 250)))
-    np.testing.assert_array_equal(part.pixels[0], pixels[100:130, 200:250])
-    assert sum(fetched) < path.stat().st_size / 20
-
-
-def test_damage_outside_of_a_window_does_not_matter_and_inside_is_found(tmp_path: Path) -> None:
-    pixels = integers(512, 512, dtype="uint8")
-    path = save(tmp_path / "a.tif", pixels, compression="zlib", tile=(128, 128))
-    with tifffile.TiffFile(path) as tiff:
-        offsets, sizes = tiff.pages[0].dataoffsets, tiff.pages[0].databytecounts
-    content = bytearray(path.read_bytes())
-    for number in range(16):
-        if number != 5:  # the tile of rows and columns 128 to 255
-            content[offsets[number] : offsets[number] + sizes[number]] = bytes(sizes[number])
-    path.write_bytes(content)
-    window = read_window(path, (slice(130, 250), slice(128, 256)))
-    np.testing.assert_array_equal(window.pixels[0], pixels[130:250, 128:256])
-    for reach in ((slice(127, 250), slice(128, 256)), (slice(0, 512), slice(0, 512))):
-        with pytest.raises(FileError, match="damaged"):
-            read_window(path, reach)
-
-
-def test_large_files_are_written_in_tiles(tmp_path: Path) -> None:
-    write_mask(tmp_path / "m.tif", np.zeros((1030, 40), np.uint8))
-    with tifffile.TiffFile(tmp_path / "m.tif") as tiff:
-        assert tiff.pages[0].is_tiled
-    assert read_mask(tmp_path / "m.tif").values.shape == (1030, 40)
-
-
-@pytest.mark.parametrize("suffix", [".tif", ".npy", ".png"])
-@pytest.mark.parametrize(
-    "window",
-    [
-        (slice(0, 2),), (slice(0, 2), slice(0, 2), slice(0, 2)), (slice(0, 9), slice(0, 2)), (slice(-1, 2), slice(0, 2)),
-        (slice(2, 2), slice(0, 2)), (slice(0, 4, 2), slice(0, 2)),
-    ],
-)  # fmt: skip
-def test_windows_that_are_none(tmp_path: Path, suffix: str, window: tuple) -> None:
-    write_image(tmp_path / f"a{suffix}", integers(1, 8, 8))
-    with pytest.raises(UsageError, match="window"):
-        read_window(tmp_path / f"a{suffix}", window)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

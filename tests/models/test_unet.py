@@ -178,7 +178,7 @@ def test_skips_change_the_joins() -> None:
     assert skip_levels((2, 0, 2), 3) == (0, 2)
 
 
-def test_without_skips_the_fine_detail_is_lost() -> None:
+def test_without_skips_a_join_takes_only_what_comes_up() -> None:
     model = trained(depth=3, width=4, skips="none")
     joins = model.decoder.joins
     assert isinstance(joins, nn.ModuleList)

@@ -44,7 +44,9 @@ def test_a_loss_that_is_no_number_stops_with_advice(discs: Path, tmp_path: Path)
     ],
 )
 def test_every_way_to_train_trains(discs: Path, tmp_path: Path, settings: tuple[str, ...]) -> None:
-    run = train(discs, Options(steps=30, settings=(*SMALL, "training.validate_every=15", *settings)), out=tmp_path / "r")
+    run = train(
+        discs, Options(steps=30, settings=(*SMALL, "training.validate_every=15", *settings)), out=tmp_path / "r"
+    )
     first, last = run.read_history()
     assert last["train_loss"] < first["train_loss"]
 

@@ -75,7 +75,8 @@ def test_kill_9_at_any_moment_and_resuming_changes_nothing(
     script = (
         "import sys\nfrom unetkit.pipeline import Options, train\nfrom unetkit.training import Hooks\n"
         "say = lambda outcome: print(outcome.step, flush=True)\n"
-        f"train({str(discs)!r}, Options(steps=24, settings={SETTINGS!r}), out={str(out)!r}, hooks=Hooks(progress=say))\n"
+        f"options = Options(steps=24, settings={SETTINGS!r})\n"
+        f"train({str(discs)!r}, options, out={str(out)!r}, hooks=Hooks(progress=say))\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +25,7 @@ def test_progress_rises_from_0_to_1_whatever_was_corrected(steps: int, correctio
     values = [progress(s, steps, replans) for s in range(total + 1)]
     assert values[0] == 0
     assert values[-1] == pytest.approx(1)
-    assert all(a < b for a, b in zip(values, values[1:], strict=False))
+    assert all(a < b for a, b in pairwise(values))
 
 
 def test_progress_is_the_same_before_and_after_a_correction() -> None:

@@ -70,7 +70,7 @@ class TrainingDisplay:
 
     def progress(self, outcome: Outcome) -> None:
         latest = outcome.history[-1]["val_score"] if outcome.history else None
-        fields = {
+        fields: dict[str, Any] = {
             "loss": f"{outcome.loss:.3f}",
             "val": "–" if latest is None else f"{latest:.3f}",
             "best": "–" if latest is None else f"{outcome.best_score:.3f}",
@@ -127,9 +127,14 @@ class PredictionDisplay:
     def __init__(self, console: Console, *, quiet: bool) -> None:
         self.quiet, self.console = quiet, console
         self.bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn(),
-            console=console, transient=True, disable=quiet or not console.is_terminal,
-        )  # fmt: skip
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=quiet or not console.is_terminal,
+        )
         self.task: Any = None
 
     def progress(self, name: str, share: float) -> None:

@@ -135,9 +135,7 @@ def train(
 
         if folds == 1:
             raise UsageError("one fold is no cross-validation", mend="--folds 5, or leave it out")
-        options = replace(
-            _options(time, steps, model, device, seed, settings), plan=plan, allow_leakage=allow_leakage
-        )
+        options = replace(_options(time, steps, model, device, seed, settings), plan=plan, allow_leakage=allow_leakage)
         with training_display(quiet=as_json) as display:
             if folds:
                 run = cross_validate(data, folds, options, out=out, resume=resume, hooks=display.hooks)

@@ -44,7 +44,9 @@ def show_plan(prepared: Prepared) -> None:
     out = console()
     _facts(out, prepared.report.facts)
     split = prepared.split
-    out.print(f"\nsplit: {len(split.train)} train, {len(split.val)} val, {len(split.test)} test; {'; '.join(split.reasons)}")
+    out.print(
+        f"\nsplit: {len(split.train)} train, {len(split.val)} val, {len(split.test)} test; {'; '.join(split.reasons)}"
+    )
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("plan", "value", "because"):
         table.add_column(column, overflow="fold")
@@ -67,7 +69,10 @@ def show_scores(summary: Mapping[str, Any]) -> None:
     out.print(table)
     mean_iou = summary["mean_iou"]
     pooled = f"mean IoU over all classes and pixels {mean_iou:.3f}; " if mean_iou is not None else ""
-    out.print(f"{summary['images']} images; {pooled}intervals: {summary['interval']}; hd95 in {summary['unit']}", soft_wrap=True)
+    out.print(
+        f"{summary['images']} images; {pooled}intervals: {summary['interval']}; hd95 in {summary['unit']}",
+        soft_wrap=True,
+    )
 
 
 def _interval(value: Mapping[str, float | None]) -> str:

@@ -6,7 +6,6 @@ doubt, or where the doubtful pixels or files are left out; everything else stays
 
 from __future__ import annotations
 
-import json
 import secrets
 import shutil
 from collections import Counter
@@ -292,7 +291,7 @@ def _state_ignored(case: Case, plan: Plan, target: Path) -> None:
     entry = colour_of(value) if field_name == "ignore_colours" else value
     known = case.stated.get(field_name, ())
     if entry not in known:
-        stated = json.loads(json.dumps({**case.stated, field_name: [*known, entry]}))  # YAML's safe types: no tuples
+        stated = {**case.stated, field_name: [*known, entry]}
         write_text(target / "classes.yaml", yaml.safe_dump(stated, sort_keys=False, default_flow_style=None))
         plan.done.append(f"classes.yaml: states '{field_name}: {stated[field_name]}'")
 
@@ -338,17 +337,18 @@ def _masks(finding: Finding, case: Case) -> list[MaskFacts]:
 def _ignore_value(case: Case, mask: MaskFacts, strays: Mapping[int, int]) -> tuple[str, int]:
     """The value that ignored pixels have in these masks, or a free one; and the field that states it."""
     used = Counter(v for other in case.survey.readable_masks for v in other.values.tolist() if v not in strays)
-    classes = case.dataset.classes if case.dataset is not None else None
+    field_name = "ignore_colours" if mask.colours else "ignore_values"
+    found = getattr(case.dataset.classes, field_name) if case.dataset is not None else ()
+    known = case.stated.get(field_name) or found
     if mask.colours:
-        colours = classes.ignore_colours if classes is not None and classes.ignore_colours else _IGNORE_COLOURS
-        keys = [red << 16 | green << 8 | blue for red, green, blue in colours]
-        return "ignore_colours", next(key for key in keys if key not in used or colours is not _IGNORE_COLOURS)
-    if classes is not None and classes.ignore_values:
-        return "ignore_values", classes.ignore_values[0]
+        keys = [red << 16 | green << 8 | blue for red, green, blue in known or _IGNORE_COLOURS]
+        return field_name, next(key for key in keys if known or key not in used)
+    if known:
+        return field_name, known[0]
     rest = sorted(value for value in used if value != 255)
     if 255 not in used or (len(rest) >= 2 and rest[-1] < 64):
-        return "ignore_values", 255
-    return "ignore_values", next(value for value in range(254, -1, -1) if value not in used)
+        return field_name, 255
+    return field_name, next(value for value in range(254, -1, -1) if value not in used)
 
 
 def _shown(values: Iterable[int], colours: bool) -> str:

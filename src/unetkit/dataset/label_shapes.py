@@ -169,9 +169,9 @@ def orientation(masks: Sequence[RowMoments]) -> float:
         Share of the rows' variance that is explained, 0 … 1, mean over the masks; 0 for a single mask.
 
     Example:
-        >>> sky = np.repeat(np.uint8([[0], [1]]), 4, axis=1)
-        >>> orientation([row_moments(sky, 2)] * 3)
-        0.75
+        >>> sky_above_road = np.repeat(np.uint8([[0], [0], [1], [1]]), 4, axis=1)
+        >>> round(orientation([row_moments(sky_above_road, 2)] * 3), 2)
+        0.8
     """
     if len(masks) < 2:
         return 0.0

@@ -65,7 +65,7 @@ class PatchSource:
         self.drawable = [case for case in self.cases if case.points]
         if not self.drawable:
             raise DatasetError("no training image has a labelled pixel", file=dataset.root, mend="paint some masks")
-        counts = sum(case.counts for case in self.drawable)
+        counts = np.sum([case.counts for case in self.drawable], axis=0)
         present = np.flatnonzero(counts)
         rare = [int(c) for c in present if counts[c] * present.size <= counts.sum()]
         self.rare = {index: [case for case in self.drawable if index in case.points] for index in rare}

@@ -44,9 +44,7 @@ def series_order(
     if not near or not far:
         return None
     thumbnails = {name: thumbnail(read(name)) for pair in (*near, *far) for name in pair}
-    mean = {shape: np.mean([t for t in thumbnails.values() if t.shape == shape], axis=0) for shape in
-            {t.shape for t in thumbnails.values()}}  # fmt: skip
-    rest = {name: t - mean[t.shape] for name, t in thumbnails.items()}
+    rest = _without_mean(thumbnails)
     alike_near = np.array([_correlation(rest[a], rest[b]) for a, b in near])
     alike_far = np.array([_correlation(rest[a], rest[b]) for a, b in far])
     gain = alike_near.mean() - alike_far.mean()
@@ -70,6 +68,15 @@ def thumbnail(pixels: npt.NDArray[np.generic]) -> Pixels:
         lengths_along = lengths.reshape([-1 if a == axis else 1 for a in range(small.ndim)])
         small = np.add.reduceat(small, starts, axis=axis) / lengths_along
     return np.asarray(small, np.float64)
+
+
+def _without_mean(thumbnails: dict[str, Pixels]) -> dict[str, Pixels]:
+    """What is peculiar to each image: without the mean of all, which a series of one scene shares anyway."""
+    by_shape: dict[tuple[int, ...], list[Pixels]] = defaultdict(list)
+    for small in thumbnails.values():
+        by_shape[small.shape].append(small)
+    means = {shape: np.mean(members, axis=0) for shape, members in by_shape.items()}
+    return {name: small - means[small.shape] for name, small in thumbnails.items()}
 
 
 def _numbered(shapes: dict[str, tuple[int, ...]]) -> list[list[str]] | None:

@@ -73,6 +73,11 @@ class Output:
     palette: Palette | None
     mask: bool
 
+    @property
+    def references(self) -> tuple[str, ...]:
+        """What of the geometry places the pixels in the world, besides their spacing."""
+        return tuple(key for key in self.geometry.extra if key != "nodata")
+
 
 @dataclass(frozen=True, slots=True)
 class Format:

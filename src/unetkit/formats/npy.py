@@ -94,7 +94,7 @@ def write(path: Path, output: Output) -> None:
         FileError: there is a geometry or palette, which NPY cannot hold.
     """
     geometry = output.geometry
-    if geometry.spacing is not None or geometry.extra or output.palette is not None:
+    if geometry.spacing is not None or output.references or output.palette is not None:
         raise FileError(
             "NPY holds numbers only",
             file=path,

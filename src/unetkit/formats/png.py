@@ -172,7 +172,7 @@ def write(path: Path, output: Output) -> None:
         encoded = bytes(imagecodecs.png_encode(np.ascontiguousarray(samples), level=6))
     extra = b""
     if geometry.spacing is not None:
-        extra += _chunk(b"tEXt", SPACING_KEY + spell_spacing(geometry).encode("latin-1", "replace"))
+        extra += _chunk(b"tEXt", SPACING_KEY + spell_spacing(geometry).encode("ascii"))
         density = per_metre(geometry)
         if density is not None:
             extra += _chunk(b"pHYs", struct.pack(">IIB", density[1], density[0], 1))
@@ -199,12 +199,25 @@ def _check_writable(path: Path, output: Output) -> None:
             expected="uint8, uint16, or bool for one channel",
             mend="write .tif or .npy, or convert to uint8 or uint16 after checking the range",
         )
-    if "geotiff" in output.geometry.extra:
+    if output.references:
         raise FileError(
-            "PNG cannot hold a geo-reference",
+            "PNG cannot hold a geo-reference or another reference system",
             file=path,
-            found="an image with geo tags",
-            mend="write .tif, which keeps it, or pass geometry=None to drop it",
+            found=", ".join(output.references),
+            expected="spacing only",
+            mend="write .tif, which keeps geo tags, or pass geometry=None to drop it",
+        )
+    geometry = output.geometry
+    spelled = spell_spacing(geometry)
+    if geometry.spacing is not None and (
+        not spelled.isascii() or parse_spacing(spelled) != Geometry(geometry.spacing, geometry.unit)
+    ):
+        raise FileError(
+            "the spacing does not fit the image",
+            file=path,
+            found=spelled,
+            expected="two numbers and a unit of plain letters",
+            mend="convert the spacing, or pass geometry=None to drop it",
         )
 
 

@@ -7,6 +7,7 @@ specification (2016-06); OGC GeoTIFF 1.1. The pixels are decoded by tifffile and
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,10 +34,16 @@ WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, SEPARATED, YCBCR, CIELAB = 0, 1, 2, 
 READABLE = (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, 4, SEPARATED, YCBCR, CIELAB)
 DECODED_TO_RGB = (6, 7, 33003, 33004, 33005, 34892, 50001)  # JPEG, JPEG 2000 and WebP decoders turn YCbCr into RGB
 ALPHA = (1, 2)
+TRANSPARENCY = 4  # bit of NewSubfileType: the page says which pixels of another page are transparent
+NEEDED_TAGS = (*range(254, 260), 262, 266, 270, 273, 274, *range(277, 280), 284, 317, 320, *range(322, 326), 338, 339,
+               347, 33550, 33922, 34264, 34735)  # fmt: skip
 
 
 class _Collected(logging.Handler):
-    """What tifffile logs in this thread while one file is read."""
+    """What tifffile logs in this thread while one file is read.
+
+    An error is a part of the file that it left out: pages, or a tag. Only tags that decide over pixels or place count.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -45,8 +52,12 @@ class _Collected(logging.Handler):
         self._thread = threading.get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread:
-            (self.errors if record.levelno >= logging.ERROR else self.warnings).append(record.getMessage())
+        if record.thread != self._thread:
+            return
+        message = record.getMessage()
+        tag = re.search(r"TiffTag (\d+)", message)
+        harmless = record.levelno < logging.ERROR or (tag is not None and int(tag[1]) not in NEEDED_TAGS)
+        (self.warnings if harmless else self.errors).append(message)
 
 
 @contextmanager
@@ -62,14 +73,14 @@ def _opened(path: Path) -> Iterator[tuple[tifffile.TiffFile, _Collected]]:
 
 
 def _series(path: Path, tiff: tifffile.TiffFile, collected: _Collected) -> tuple[Any, tuple[str, ...]]:
-    """The one image in the file. What tifffile logs as an error is a part of the file that it had to leave out."""
+    """The one image in the file; previews, labels and transparency masks beside it do not count."""
     series = list(tiff.series)
     if not collected.errors and series:
         first, rest = series[0], series[1:]
         promised = "imagej" if tiff.is_imagej else "ome" if tiff.is_ome else first.kind
         if first.kind != promised:
             raise damaged(path, f"pages that do not fit what its {promised.upper()} metadata say")
-        large = [other for other in rest if other.size * 2 > first.size]
+        large = [one for one in rest if one.size * 2 > first.size and not one.keyframe.subfiletype & TRANSPARENCY]
         if large:
             raise FileError(
                 "holds more than one image",
@@ -78,7 +89,7 @@ def _series(path: Path, tiff: tifffile.TiffFile, collected: _Collected) -> tuple
                 expected="one image, or pages of one size and type",
                 mend="save each image in a file of its own",
             )
-        notes = (f"{len(rest)} smaller images in the file (previews, labels) left out",) if rest else ()
+        notes = (f"{len(rest)} further images in the file (previews, labels, transparency) left out",) if rest else ()
         return first, notes
     raise damaged(path, collected.errors[0] if collected.errors else "no image")
 

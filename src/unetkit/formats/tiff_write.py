@@ -20,7 +20,6 @@ OME_TYPES = ("bool", "int8", "int16", "int32", "uint8", "uint16", "uint32", "flo
 OME_UNITS = {
     "nm": "nm", "um": "µm", "mm": "mm", "cm": "cm", "m": "m", "km": "km", "ft": "ft", "px": "pixel",
 }  # fmt: skip
-KEPT = ("geotiff", "nodata")
 TILE = 256
 TILED_FROM = 1024  # rows or columns beyond which a window should not have to decode everything
 CLASSIC_LIMIT = 2**32 - 2**25
@@ -101,8 +100,8 @@ def _ome(path: Path, output: Output, data: Array) -> dict[str, Any]:
 
 
 def _check_writable(path: Path, output: Output) -> None:
-    pixels, extra = output.pixels, output.geometry.extra
-    ome = "geotiff" not in extra and (pixels.ndim == 4 or output.geometry.spacing is not None)
+    pixels, placed = output.pixels, "geotiff" in output.references
+    ome = not placed and (pixels.ndim == 4 or output.geometry.spacing is not None)
     if pixels.dtype.kind not in "buif" or pixels.dtype.itemsize > 8 or (ome and pixels.dtype.name not in OME_TYPES):
         raise FileError(
             "TIFF cannot hold these numbers" + (" together with planes or spacing" if ome else ""),
@@ -115,8 +114,8 @@ def _check_writable(path: Path, output: Output) -> None:
         raise FileError(
             "TIFF holds 1-bit pixels in one channel only", file=path, found=len(pixels), mend="convert to uint8"
         )
-    strange = [key for key in extra if key not in KEPT]
-    if strange or ("geotiff" in extra and pixels.ndim == 4):
+    strange = [key for key in output.references if key != "geotiff"]
+    if strange or (placed and pixels.ndim == 4):
         raise FileError(
             "TIFF cannot hold this reference system",
             file=path,

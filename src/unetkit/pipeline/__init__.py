@@ -1,9 +1,9 @@
 """A whole experiment: the verbs of the command line as functions, each on one screen."""
 
 from unetkit.pipeline.assess import evaluate
+from unetkit.pipeline.experiment import train
 from unetkit.pipeline.folds import cross_validate
 from unetkit.pipeline.infer import load_predictor, predict
 from unetkit.pipeline.preparation import Options, Prepared, prepare
-from unetkit.pipeline.experiment import train
 
 __all__ = ["Options", "Prepared", "cross_validate", "evaluate", "load_predictor", "predict", "prepare", "train"]

@@ -57,8 +57,10 @@ def evaluate(
     members = [member.require() for member in member_runs(folder)]
     home = (members[0].read_json("data.json") or {}).get("data")
     root = Path(data) if data is not None else Path(home or "")
-    if home is None and data is None or not root.is_dir():
-        raise RunError("the data it was trained on are gone", file=run, found=root, mend="name them: unetkit evaluate RUN DATA")
+    if (home is None and data is None) or not root.is_dir():
+        raise RunError(
+            "the data it was trained on are gone", file=run, found=root, mend="name them: unetkit evaluate RUN DATA"
+        )
     dataset = open_dataset(root, classes=read_classes(members[0].classes))
     foreign = home is None or root.resolve() != Path(home)
     gallery = Gallery(dataset)
@@ -74,7 +76,9 @@ def evaluate(
         pairs = (
             pair
             for member, own in zip(members, splits, strict=True)
-            for pair in gallery.predicted(getattr(own, part), load_predictor(member.path, device=device, augment=augment))
+            for pair in gallery.predicted(
+                getattr(own, part), load_predictor(member.path, device=device, augment=augment)
+            )
         )
     evaluation = evaluate_pairs(pairs, dataset.classes)
     _write(folder.path / part, evaluation, gallery)

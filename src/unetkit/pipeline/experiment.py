@@ -79,9 +79,7 @@ def train(
     return run
 
 
-def claim_folder(
-    out: str | PathLike[str] | None, data: Path, *, resume: bool, proof: str = "plan.yaml"
-) -> RunFolder:
+def claim_folder(out: str | PathLike[str] | None, data: Path, *, resume: bool, proof: str = "plan.yaml") -> RunFolder:
     """The run folder to write to; `proof` is the file that a run to be resumed holds.
 
     Raises:
@@ -96,7 +94,9 @@ def claim_folder(
     if path.exists() and not path.is_dir():
         raise UsageError("the run folder is a file", found=path, mend="name another --out")
     if not resume and path.is_dir() and any(path.iterdir()):
-        raise UsageError("the run folder is not empty", found=path, mend="--resume goes on with it, or name another --out")
+        raise UsageError(
+            "the run folder is not empty", found=path, mend="--resume goes on with it, or name another --out"
+        )
     return RunFolder(path)
 
 
@@ -158,9 +158,7 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
         class_weights=training.class_weights,
         **training.loss_options,
     )
-    source = PatchSource(
-        dataset, split.train, plan.normalization, foreground=training.foreground, seed=training.seed
-    )
+    source = PatchSource(dataset, split.train, plan.normalization, foreground=training.foreground, seed=training.seed)
     validate = Validator(dataset, split.val, plan, loss, device=world.device)
     deadline = None
     if training.time is not None and not training.replans:
@@ -183,7 +181,10 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
 
 def _with_replans(plan: Plan, outcome: Outcome) -> Plan:
     training = plan.training.model_copy(update={"replans": tuple(outcome.replans)})
-    reasons = {**plan.reasons, "training.replans": "how the steps were corrected to hold the time; repeats the run exactly"}
+    reasons = {
+        **plan.reasons,
+        "training.replans": "how the steps were corrected to hold the time; repeats the run exactly",
+    }
     return plan.model_copy(update={"training": training, "reasons": reasons})
 
 

@@ -11,8 +11,8 @@ from unetkit.dataset.splits import Split, make_folds
 from unetkit.errors import UsageError
 from unetkit.files import read_json, write_json
 from unetkit.pipeline.assess import evaluate
-from unetkit.pipeline.preparation import Options
 from unetkit.pipeline.experiment import claim_folder, train
+from unetkit.pipeline.preparation import Options
 from unetkit.training import Hooks, RunFolder, Stopped
 
 
@@ -27,8 +27,8 @@ def cross_validate(
 ) -> RunFolder:
     """Train one model a fold and score each on the images it has not seen.
 
-    The run folder holds fold_1/, fold_2/, … which are runs by themselves. `predict` and `evaluate` take the outer folder:
-    the first averages the models, the second pools their test images.
+    The run folder holds fold_1/, fold_2/, … which are runs by themselves. `predict` and `evaluate` take the outer
+    folder: the first averages the models, the second pools their test images.
 
     Args:
         data: folder with images/ and masks/; a split it states is not used.

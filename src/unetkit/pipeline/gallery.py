@@ -117,7 +117,7 @@ def suspicious_places(
     """
     given = np.where(truth == IGNORE, labels, truth)
     probability = np.exp(np.take_along_axis(log_probabilities, given[None].astype(np.int64), 0)[0])
-    regions, count = ndimage.label(probability < SURE)
+    regions, _ = ndimage.label(probability < SURE)
     places = []
     for index, window in enumerate(ndimage.find_objects(regions), 1):
         inside = regions[window] == index

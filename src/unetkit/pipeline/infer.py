@@ -145,7 +145,9 @@ def list_inputs(inputs: Sequence[str | PathLike[str]]) -> dict[str, Path]:
     jobs: dict[str, Path] = {}
     for entry in map(Path, inputs):
         if entry.is_dir():
-            found = {f.relative_to(entry).with_suffix("").as_posix(): f for f in sorted(entry.rglob("*")) if is_image_path(f)}
+            found = {
+                f.relative_to(entry).with_suffix("").as_posix(): f for f in sorted(entry.rglob("*")) if is_image_path(f)
+            }
             if not found:
                 raise UsageError("holds no images", file=entry, mend="name image files, or a folder with some")
         elif entry.exists():

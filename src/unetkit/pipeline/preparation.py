@@ -140,7 +140,9 @@ def require_sound(report: CheckReport, data: Path, *, allow_leakage: bool) -> Da
         if found:
             lines = [f"\n  {', '.join(f.files[:3]) or data}: {f.what}. {f.mend}" for f in found[:5]]
             more = f"\n  and {len(found) - 5} more" if len(found) > 5 else ""
-            raise kind(f"training on this would be wrong:{''.join(lines)}{more}", file=data, mend=f"unetkit check {data}")
+            raise kind(
+                f"training on this would be wrong:{''.join(lines)}{more}", file=data, mend=f"unetkit check {data}"
+            )
     if report.dataset is None:
         raise DatasetError("cannot be opened", file=data, mend=f"unetkit check {data}")
     return report.dataset

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from unetkit.augment import deformation_grid
-from unetkit.classes import IGNORE, Classes
+from unetkit.classes import IGNORE
 from unetkit.dataset import Split
 from unetkit.dataset.folder import Dataset
 from unetkit.dataset.patches import PatchSource
@@ -119,13 +119,19 @@ def next_steps(
     steps = []
     if gallery.suspects:
         names = ", ".join(suspect.name for suspect in gallery.suspects[:3])
-        steps.append(f"Look at the suspected label errors first ({names}): wrong masks cost more than a short training.")
+        steps.append(
+            f"Look at the suspected label errors first ({names}): wrong masks cost more than a short training."
+        )
     if len(history) >= 6:
         third = len(history) // 3
         scores = [row["val_score"] for row in history]
         gain = max(scores[-third:]) - max(scores[:-third])
         if gain > 0.005:
-            longer = f"--time {2 * plan.training.time / 60:g}m" if plan.training.time else f"--steps {2 * plan.training.steps}"
+            longer = (
+                f"--time {2 * plan.training.time / 60:g}m"
+                if plan.training.time
+                else f"--steps {2 * plan.training.steps}"
+            )
             steps.append(f"Train longer: the last third of the run still gained {gain:.3f}. Try {longer}.")
         else:
             steps.append("More time will not help much: the last third of the run gained nothing. More labels may.")

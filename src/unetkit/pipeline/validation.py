@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import nn
 
 from unetkit.classes import IGNORE
 from unetkit.dataset import Dataset
 from unetkit.losses import Loss
-from unetkit.metrics.confusion import confusion_matrix
+from unetkit.metrics.confusion import Matrix, confusion_matrix
+from unetkit.models import Segmenter
 from unetkit.plan import Plan
 from unetkit.prediction import Predictor
 
@@ -30,16 +30,14 @@ class Validator:
         device: where to predict.
     """
 
-    def __init__(
-        self, dataset: Dataset, names: Sequence[str], plan: Plan, loss: Loss, *, device: torch.device
-    ) -> None:
+    def __init__(self, dataset: Dataset, names: Sequence[str], plan: Plan, loss: Loss, *, device: torch.device) -> None:
         self.plan, self.loss, self.device = plan, loss, device
         samples = [dataset.sample(name) for name in names]
         self.pairs = [(dataset.read_image(s), dataset.read_labels(s).labels) for s in samples]
 
-    def __call__(self, model: nn.Module) -> tuple[float, float]:
+    def __call__(self, model: Segmenter) -> tuple[float, float]:
         """(mean loss, score 0 to 1; NaN where no foreground occurs)."""
-        predictor = Predictor([model], self.plan, device=self.device, augment=False)  # type: ignore[list-item]
+        predictor = Predictor([model], self.plan, device=self.device, augment=False)
         count = self.plan.data.num_classes
         losses, confusion = [], np.zeros((count, count), np.int64)
         for image, truth in self.pairs:
@@ -52,7 +50,7 @@ class Validator:
         return float(np.mean(losses)) if losses else float("nan"), pooled_dice(confusion)
 
 
-def pooled_dice(confusion: np.ndarray) -> float:  # type: ignore[type-arg]
+def pooled_dice(confusion: Matrix) -> float:
     """Mean Dice of the foreground classes that occur, from a K×K confusion matrix; NaN where none does."""
     hit = np.diag(confusion)[1:]
     sizes = confusion.sum(0)[1:] + confusion.sum(1)[1:]

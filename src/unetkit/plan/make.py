@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +13,7 @@ from unetkit.dataset.fingerprint import Fingerprint
 from unetkit.dataset.normalize import NormalizationPlan
 from unetkit.errors import UsageError
 from unetkit.losses import automatic_class_weights
-from unetkit.models import MODELS, ModelEntry
+from unetkit.models import MODELS
 from unetkit.plan.probe import native_bfloat16, step_seconds
 from unetkit.plan.schema import DataPlan, ModelPlan, Plan, TrainingPlan
 from unetkit.registry import lookup
@@ -108,7 +107,9 @@ def _normalization(draft: Draft) -> None:
     means = [channel.mean for channel in facts.intensity]
     spreads = [max(channel.std, 1e-9) for channel in facts.intensity]
     unlike = facts.channels > 4 or (facts.channels > 1 and max(spreads) > 4 * min(spreads))
-    draft.put("normalization.kind", "image", "each image is scaled by itself, so that exposure and staining matter less")
+    draft.put(
+        "normalization.kind", "image", "each image is scaled by itself, so that exposure and staining matter less"
+    )
     draft.put(
         "normalization.per_channel",
         unlike,
@@ -211,7 +212,9 @@ def _optimization(draft: Draft) -> None:
     pretrained = draft.model["name"] == "unet-lite0"
     draft.put("training.optimizer", "adamw", "reaches a good score in the fewest steps")
     draft.put(
-        "training.learning_rate", 1e-3 if pretrained else 4e-3, "pretrained weights want small steps" if pretrained else "the largest that is stable with BatchNorm"
+        "training.learning_rate",
+        1e-3 if pretrained else 4e-3,
+        "pretrained weights want small steps" if pretrained else "the largest that is stable with BatchNorm",
     )
     draft.put("training.schedule", "cosine", "decays to zero over the budget: the last steps settle")
     draft.put("training.ema", 0.99, "the average of the last hundred weights is steadier than the last ones")

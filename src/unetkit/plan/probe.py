@@ -60,7 +60,8 @@ def step_seconds(
         ).to(device)
         images = torch.randn(batch, data.channels, *patch, device=device)
     if data.spatial_dims == 2:
-        network, images = (part.to(memory_format=torch.channels_last) for part in (network, images))  # type: ignore[call-overload]
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        images = images.contiguous(memory_format=torch.channels_last)
     target = torch.zeros(batch, *patch, dtype=torch.long, device=device)
     optimizer = torch.optim.AdamW(network.parameters(), 1e-6)
     times: list[float] = []

@@ -163,7 +163,9 @@ class Plan(_Section):
             if not equals or not dot or section not in values or not isinstance(values[section], dict):
                 sections = ", ".join(k for k in values if isinstance(values[k], dict) and k != "reasons")
                 raise UsageError(
-                    "--set is not understood", found=setting, expected=f"SECTION.KEY=VALUE with SECTION one of {sections}"
+                    "--set is not understood",
+                    found=setting,
+                    expected=f"SECTION.KEY=VALUE with SECTION one of {sections}",
                 )
             if key not in values[section] and section != "model":
                 lookup(values[section], key, f"value of the plan's section {section}")
@@ -225,7 +227,9 @@ def read_plan(path: str | PathLike[str]) -> Plan:
         raise FileError("cannot be read as a plan", file=path, found=error) from error
     if not isinstance(values, dict) or values.get("version") != VERSION:
         found = values.get("version") if isinstance(values, dict) else type(values).__name__
-        raise FileError("is no plan this version reads", file=path, found=f"version {found}", expected=f"version {VERSION}")
+        raise FileError(
+            "is no plan this version reads", file=path, found=f"version {found}", expected=f"version {VERSION}"
+        )
     return _validated(values, path, FileError)
 
 

@@ -54,7 +54,9 @@ class Predictor:
         self.augment = plan.prediction.augment if augment is None else augment
         self.tile = plan.prediction.tile if tile is None else tile
 
-    def probabilities(self, image: Image, *, progress: Callable[[float], None] | None = None) -> npt.NDArray[np.float32]:
+    def probabilities(
+        self, image: Image, *, progress: Callable[[float], None] | None = None
+    ) -> npt.NDArray[np.float32]:
         """Class probabilities.
 
         Args:
@@ -91,7 +93,9 @@ class Predictor:
             N K *S float32 on the CPU; for several models or views the logarithm of their mean probability.
         """
         axes = [axis + 2 for axis, allowed in enumerate(self._flippable) if allowed and self.augment]
-        views = [[axis for axis, flip in zip(axes, view, strict=True) if flip] for view in product((0, 1), repeat=len(axes))]
+        views = [
+            [axis for axis, flip in zip(axes, view, strict=True) if flip] for view in product((0, 1), repeat=len(axes))
+        ]
         if len(views) * len(self.models) == 1:
             return self._forward(self.models[0], pixels)
         probability = torch.zeros(())
@@ -108,7 +112,8 @@ class Predictor:
         pixels = pixels.to(self.device)
         if pixels.ndim == 4 and self.plan.training.channels_last:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
-        return model(pixels).float().cpu()
+        logits: Tensor = model(pixels)
+        return logits.float().cpu()
 
     def _assemble(
         self,
@@ -128,7 +133,8 @@ class Predictor:
         for tile in tiles(image.shape, size, halo, model.grid):
             pixels = apply(image.pixels[(slice(None), *tile.read)], statistics)
             logits = self.logits(torch.from_numpy(pixels)[None])[0]
-            out[(..., *tile.write)] = convert(logits[(slice(None), *tile.inner)])
+            window: tuple[Any, ...] = (..., *tile.write)
+            out[window] = convert(logits[(slice(None), *tile.inner)])
             done += int(np.prod([w.stop - w.start for w in tile.write]))
             if progress is not None:
                 progress(done / count)

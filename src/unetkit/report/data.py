@@ -129,7 +129,8 @@ class ReportData:
         findings: what the check found: severity ("error", "warning", "note"), rule, files, what, why, mend.
         plan_rows: key ("training.steps"), value and reason of each choice.
         split: "train", "val", "test": the names in each.
-        history: one entry a validation: step, seconds, train_loss, val_loss, val_score, learning_rate; None where unknown.
+        history: one entry a validation: step, seconds, train_loss, val_loss, val_score, learning_rate; None where
+            unknown.
         best_step: the step whose weights were kept.
         summary: the evaluation's summary: mean, classes, confusion, …; None before an evaluation.
         cases: images with predictions, worst first.
@@ -141,6 +142,9 @@ class ReportData:
         environment: versions, device, …
         commands: what to type to get this again.
         warnings: what the reader has to know before believing any number.
+
+    Raises:
+        InputError: the class shares do not belong to the classes.
     """
 
     title: str
@@ -163,3 +167,11 @@ class ReportData:
     environment: Mapping[str, str] = field(default_factory=dict)
     commands: Sequence[str] = ()
     warnings: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.class_shares is not None and len(self.class_shares) != len(self.classes):
+            raise InputError(
+                "the class shares do not belong to the classes",
+                found=f"{len(self.class_shares)} shares",
+                expected=f"{len(self.classes)}: {', '.join(self.classes.names)}",
+            )

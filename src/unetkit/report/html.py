@@ -37,7 +37,7 @@ from unetkit.report.pictures import drawing, fit_image, fit_labels, photograph
 
 WIDE, NARROW = 848, 356  # pixels; a chart is drawn for a screen and for a telephone, and the style sheet chooses
 LONGEST_SIDE = 1024  # pixels; larger pictures are shown averaged down, and it is said
-THUMBNAIL = 176
+THUMBNAIL, CROP = 176, 288
 
 ERROR_NAMES = {
     FOUND: "found",
@@ -108,7 +108,7 @@ def _asset(name: str) -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """A content security policy that allows this style sheet, this script and pictures inside the file: nothing else."""
+    """A content security policy that allows this style sheet, this script, pictures in the file: nothing else."""
 
     def digest(text: str) -> str:
         return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii") + "'"
@@ -214,7 +214,7 @@ def _scores(summary: Mapping[str, Any] | None, unit: str) -> dict[str, Any] | No
 
 def _score_row(name: str, scores: Mapping[str, Any], metrics: list[str], pooled: float | None) -> dict[str, Any]:
     cells = [(_value(k, scores.get(k, {}).get("mean")), _interval(k, scores.get(k, {}))) for k in metrics]
-    first = scores.get("dice") or next(iter(scores.values()), {})
+    first: Mapping[str, Any] = scores.get("dice") or next(iter(scores.values()), {})
     return {
         "name": name,
         "cells": cells,
@@ -272,15 +272,17 @@ def _metric_name(key: str) -> str:
 
 
 def _suspect(suspect: Suspect, data: ReportData) -> dict[str, Any]:
+    image = fit_image(suspect.image, CROP)
+
     def painted(labels: Bytes) -> str:
-        return photograph(blend(suspect.image, paint_labels(labels, data.classes)))
+        return photograph(blend(image, paint_labels(fit_labels(labels, CROP), data.classes)))
 
     return {
         "name": suspect.name,
         "score": suspect.score,
         "reason": suspect.reason,
         "pictures": [
-            ("image", photograph(suspect.image)),
+            ("image", photograph(image)),
             ("truth", painted(suspect.truth)),
             ("prediction", painted(suspect.prediction)),
         ],
@@ -309,10 +311,10 @@ def _missed(data: ReportData) -> list[dict[str, Any]] | None:
 
 
 def _augmentation(sheet: AugmentationSheet, data: ReportData) -> dict[str, Any]:
-    patches = [
-        {"caption": caption, "picture": photograph(overlay(image, labels, None, data.classes))}
-        for image, labels, caption in zip(sheet.images, sheet.labels, sheet.captions, strict=True)
-    ]
+    patches = []
+    for image, labels, caption in zip(sheet.images, sheet.labels, sheet.captions, strict=True):
+        painted = overlay(fit_image(image, CROP), fit_labels(labels, CROP), None, data.classes)
+        patches.append({"caption": caption, "picture": photograph(painted)})
     grid = None
     if sheet.grid is not None:
         shape = sheet.images[0].shape[:2] if len(sheet.images) else tuple(int(v) + 1 for v in sheet.grid[-1, -1])

@@ -91,7 +91,7 @@ def error_kinds(prediction: Bytes, truth: Bytes, classes: Classes) -> Bytes:
 
 
 def paint_errors(prediction: Bytes, truth: Bytes, classes: Classes) -> Bytes:
-    """The errors as a transparent picture, H W 4 (RGB and opacity): fills with opaque contours, ignored pixels hatched."""
+    """The errors as a transparent picture, H W 4 (RGB, opacity): fills with opaque contours, ignored pixels hatched."""
     kinds = error_kinds(prediction, truth, classes)
     colours, opacity = np.zeros((6, 3), np.uint8), np.zeros(6, np.uint8)
     for kind, colour in ERROR_COLOURS.items():
@@ -194,5 +194,6 @@ def _stretch(pixels: npt.NDArray[Any]) -> Bytes:
         low, high = values[finite].min(), values[finite].max()
     if high <= low:
         return np.where(finite, 128, 0).astype(np.uint8)
-    scaled = (np.where(finite, values, low) - low) / (high - low)
-    return np.rint(scaled.clip(0, 1) * 255).astype(np.uint8)
+    scaled: npt.NDArray[np.float64] = (np.where(finite, values, low) - low) / (high - low)
+    stretched: Bytes = np.rint(scaled.clip(0, 1) * 255).astype(np.uint8)
+    return stretched

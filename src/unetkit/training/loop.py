@@ -17,6 +17,7 @@ from unetkit.augment import augment, source_size
 from unetkit.dataset.patches import PatchSource
 from unetkit.errors import RunError
 from unetkit.losses import Loss
+from unetkit.models import Segmenter
 from unetkit.plan import Plan
 from unetkit.training.parallel import World
 from unetkit.training.run import RunFolder
@@ -25,7 +26,7 @@ from unetkit.training.schedule import Clock, learning_rate
 SAVE_SECONDS = 30.0
 """A kill costs at most about this much work (or one validation interval, if that is longer)."""
 
-Validate = Callable[[nn.Module], tuple[float, float]]
+Validate = Callable[[Segmenter], tuple[float, float]]
 """From a model to (loss, score) on the validation images; a higher score is better."""
 
 
@@ -69,8 +70,8 @@ class Hooks:
 class _State:
     """All that changes while training runs, and so all that resuming needs."""
 
-    model: nn.Module
-    average: nn.Module
+    model: Segmenter
+    average: Segmenter
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     outcome: Outcome
@@ -100,16 +101,16 @@ class _State:
 class _Levels(nn.Module):
     """What is trained: all levels the model predicts under deep supervision, else the finest alone."""
 
-    def __init__(self, model: nn.Module, deep: bool) -> None:
+    def __init__(self, model: Segmenter, deep: bool) -> None:
         super().__init__()
         self.model, self.deep = model, deep
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        return self.model.forward_levels(images) if self.deep else [self.model(images)]  # type: ignore[operator]
+        return self.model.forward_levels(images) if self.deep else [self.model(images)]
 
 
 def fit(
-    model: nn.Module,
+    model: Segmenter,
     plan: Plan,
     source: PatchSource,
     loss: Loss,
@@ -181,7 +182,7 @@ def fit(
     return outcome
 
 
-def _prepare(model: nn.Module, plan: Plan, world: World) -> _State:
+def _prepare(model: Segmenter, plan: Plan, world: World) -> _State:
     training = plan.training
     model.to(world.device)
     if training.channels_last:
@@ -208,9 +209,7 @@ def _optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, training.learning_rate)
 
 
-def _step(
-    state: _State, network: nn.Module, plan: Plan, source: PatchSource, loss: Loss, world: World
-) -> float:
+def _step(state: _State, network: nn.Module, plan: Plan, source: PatchSource, loss: Loss, world: World) -> float:
     """One optimiser step; returns the loss of the joint batch."""
     training, outcome, device = plan.training, state.outcome, world.device
     state.model.train()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 import torch.distributed as dist
@@ -117,4 +116,4 @@ def choose_device(name: str, index: int = 0) -> torch.device:
         if (device.index or 0) >= count:
             raise UsageError(f"there is no {name}", found=f"{count} CUDA devices", mend="--device cpu")
         return device if device.index is not None else torch.device("cuda", index)
-    return cast(torch.device, device)
+    return device

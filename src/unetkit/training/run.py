@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from datetime import datetime
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ class RunFolder:
         path: such as runs/2026-01-31-cells.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | PathLike[str]) -> None:
         self.path = Path(path)
 
     @property

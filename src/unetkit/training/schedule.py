@@ -38,7 +38,7 @@ def progress(step: int, steps: int, replans: Sequence[tuple[int, int]] = ()) -> 
 def learning_rate(step: int, plan: TrainingPlan, replans: Sequence[tuple[int, int]]) -> float:
     """The learning rate of the step that follows `step` finished ones."""
     done = progress(step, plan.steps, replans)
-    shape = {"cosine": 0.5 + 0.5 * math.cos(math.pi * done), "polynomial": (1 - done) ** 0.9, "constant": 1.0}
+    shape = {"cosine": 0.5 + 0.5 * math.cos(math.pi * done), "polynomial": math.pow(1 - done, 0.9), "constant": 1.0}
     return plan.learning_rate * shape[plan.schedule] * min(1.0, (step + 1) / (plan.warmup + 1))
 
 

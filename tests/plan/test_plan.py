@@ -1,0 +1,109 @@
+"""Plans: complete, reasoned, changed by --set, and read back as they were written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from unetkit.dataset.fingerprint import Fingerprint, fingerprint
+from unetkit.dataset.folder import open_dataset
+from unetkit.errors import FileError, UnknownName, UsageError
+from unetkit.plan import Plan, make_plan, read_plan, write_plan
+
+
+@pytest.fixture(scope="module")
+def facts(discs: Path) -> Fingerprint:
+    dataset = open_dataset(discs)
+    return fingerprint(dataset, [sample.name for sample in dataset.labelled])
+
+
+@pytest.fixture(scope="module")
+def plan(facts: Fingerprint) -> Plan:
+    return make_plan(facts, num_classes=2, steps=50)
+
+
+def test_every_decision_has_a_reason(plan: Plan) -> None:
+    reasons = {key: reason for key, _, reason in plan.rows()}
+    for key in ("model.name", "model.depth", "model.width", "training.patch", "training.batch", "training.steps",
+                "training.loss", "training.learning_rate", "training.precision", "normalization.kind",
+                "augmentation.flips", "augmentation.elastic_sigma"):  # fmt: skip
+        assert len(reasons[key]) > 8, key
+
+
+def test_time_becomes_steps(facts: Fingerprint) -> None:
+    short, long = (make_plan(facts, num_classes=2, time=t) for t in (30, 300))
+    assert long.training.steps > 3 * short.training.steps
+    assert long.training.time == 300
+
+
+def test_plan_round_trip(plan: Plan, tmp_path: Path) -> None:
+    write_plan(tmp_path / "plan.yaml", plan)
+    assert read_plan(tmp_path / "plan.yaml") == plan
+
+
+def test_settings_change_values_and_say_so(plan: Plan) -> None:
+    changed = plan.with_settings(["training.learning_rate=3e-4", "model.depth=4", "augmentation.flips=[false, true]"])
+    assert changed.training.learning_rate == 3e-4
+    assert changed.model.options["depth"] == 4
+    assert changed.augmentation.flips == (False, True)
+    assert changed.reasons["model.depth"] == "stated by you"
+    assert plan.training.learning_rate != 3e-4
+
+
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [
+        ("training.learning_rte=1", "learning_rate"),
+        ("nonsense", "SECTION.KEY=VALUE"),
+        ("trainin.batch=1", "SECTION.KEY=VALUE"),
+        ("training.batch=0", "greater than or equal to 1"),
+        ("training.batch=many", "valid integer"),
+        ("training.patch=[64]", "2 numbers"),
+        ("training.loss=dise", "did you mean 'dice'"),
+        ("model.name=unett", "did you mean 'unet'"),
+        ("training.batch=[", "not understood"),
+    ],
+)
+def test_settings_that_do_not_fit_say_what_would(plan: Plan, setting: str, complaint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        plan.with_settings([setting])
+    assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"time": 60, "steps": 5}, {"time": 1}])
+def test_budgets_that_make_no_sense(facts: Fingerprint, arguments: dict[str, float]) -> None:
+    with pytest.raises(UsageError):
+        make_plan(facts, num_classes=2, **arguments)
+
+
+def test_unknown_models_list_the_nearest(facts: Fingerprint) -> None:
+    with pytest.raises(UnknownName, match="did you mean 'unet'"):
+        make_plan(facts, num_classes=2, steps=5, model="unet2")
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"version": 99}, "version 99"),
+        ({"model": {"name": "no-such"}}, "no model is called"),
+        ({"training": {"steps": -1}}, "training"),
+    ],
+)
+def test_damaged_plans_are_refused(plan: Plan, tmp_path: Path, change: dict[str, object], complaint: str) -> None:
+    values = plan.model_dump(mode="json")
+    for key, value in change.items():
+        values[key] = {**values[key], **value} if isinstance(value, dict) else value
+    path = tmp_path / "plan.yaml"
+    path.write_text(yaml.safe_dump(values))
+    with pytest.raises((FileError, UnknownName), match=complaint):
+        read_plan(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"a: [", b"\xff\xfe\x00", b"- 1"])
+def test_files_that_are_no_plans(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_bytes(content)
+    with pytest.raises(FileError, match=r"plan\.yaml"):
+        read_plan(path)
