@@ -53,7 +53,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             mend="check the folder's rights and free space",
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary.exists():  # asks without complaint where the parent is no folder
+            temporary.unlink()
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

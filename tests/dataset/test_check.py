@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.dataset import broken
+from tests.dataset import broken_files, broken_masks, healthy
 from tests.dataset.broken import FAULTS, RULE_OF
 from unetkit.dataset import survey as survey_module
 from unetkit.dataset.check import RULES, check
@@ -66,7 +66,7 @@ HEALTHY = {
 
 @pytest.mark.parametrize("kind", HEALTHY)
 def test_healthy_sets_have_no_finding(kind: str, tmp_path: Path) -> None:
-    broken.clean(tmp_path, **HEALTHY[kind])  # type: ignore[arg-type]
+    healthy.clean(tmp_path, **HEALTHY[kind])  # type: ignore[arg-type]
     report = check(tmp_path)
     assert report.findings == ()
     assert report.ok
@@ -77,55 +77,55 @@ def test_healthy_sets_have_no_finding(kind: str, tmp_path: Path) -> None:
 def test_instances_void_and_names_in_any_script_are_healthy(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     for number in range(6):
-        image, labels = broken.scene(number)
+        image, labels = healthy.scene(number)
         ids = np.zeros(labels.shape, np.uint16)
         spots = random.permutation(36)[: 12 + number]
         for one, spot in enumerate(spots, start=1):
             ids[8 * (spot // 6) : 8 * (spot // 6) + 6, 8 * (spot % 6) : 8 * (spot % 6) + 6] = one
-        broken.save(tmp_path / "images" / "plaque α" / f"cellule_é{number}細胞.png", image)
-        broken.save(tmp_path / "masks" / "plaque α" / f"cellule_é{number}細胞.png", ids)
+        healthy.save(tmp_path / "images" / "plaque α" / f"cellule_é{number}細胞.png", image)
+        healthy.save(tmp_path / "masks" / "plaque α" / f"cellule_é{number}細胞.png", ids)
     assert check(tmp_path).findings == ()
 
 
 def test_a_black_mask_among_colour_masks_is_healthy(tmp_path: Path) -> None:
     colours = np.array([[0, 0, 0], [255, 0, 0]], np.uint8)
     for number in range(6):
-        image, labels = broken.scene(number)
-        broken.save(tmp_path / "images" / f"{number}.png", image)
-        broken.save(tmp_path / "masks" / f"{number}.png", colours[labels * (number != 2)])
+        image, labels = healthy.scene(number)
+        healthy.save(tmp_path / "images" / f"{number}.png", image)
+        healthy.save(tmp_path / "masks" / f"{number}.png", colours[labels * (number != 2)])
     assert check(tmp_path).findings == ()
 
 
 def test_a_rare_class_in_one_piece_is_rare_and_not_stray(tmp_path: Path) -> None:
-    broken.clean(tmp_path, classes=3, values=(0, 1, 2))
+    healthy.clean(tmp_path, classes=3, values=(0, 1, 2))
 
-    def paint(mask: broken.Array) -> broken.Array:
+    def paint(mask: healthy.Array) -> healthy.Array:
         mask[10:12, 10:12] = 3
         return mask
 
-    broken.change(broken.mask_file(tmp_path, 1), paint)
+    healthy.change(healthy.mask_file(tmp_path, 1), paint)
     assert rules_of(tmp_path) == {"rare-classes"}
 
 
 def test_classes_yaml_settles_what_looks_strange(tmp_path: Path) -> None:
-    broken.all_from_one(tmp_path)
+    broken_masks.all_from_one(tmp_path)
     (tmp_path / "classes.yaml").write_text("names: [a, b, c]\nvalues: [1, 2, 3]\n", encoding="utf-8")
     assert check(tmp_path).findings == ()
 
 
 @pytest.mark.parametrize("share", [0.45, 0.55])
 def test_large_objects_are_not_taken_for_swapped_masks(share: float, tmp_path: Path) -> None:
-    broken.clean(tmp_path)
+    healthy.clean(tmp_path)
     rows, columns = np.mgrid[:48, :48]
     big = (rows - 24) ** 2 + (columns - 24) ** 2 < share * 48**2 / np.pi
     image = np.where(big, 30, 140) + np.random.default_rng(0).integers(0, 20, (48, 48))  # and darker than its ground
-    broken.save(broken.image_file(tmp_path, 0), image.astype(np.uint8))
-    broken.save(broken.mask_file(tmp_path, 0), big.astype(np.uint8) * 255)
+    healthy.save(healthy.image_file(tmp_path, 0), image.astype(np.uint8))
+    healthy.save(healthy.mask_file(tmp_path, 0), big.astype(np.uint8) * 255)
     assert check(tmp_path).findings == ()
 
 
 def test_linked_folders_are_followed(tmp_path: Path) -> None:
-    broken.clean(tmp_path / "elsewhere")
+    healthy.clean(tmp_path / "elsewhere")
     (tmp_path / "data").mkdir()
     for folder in ("images", "masks"):
         (tmp_path / "data" / folder).symlink_to(tmp_path / "elsewhere" / folder)
@@ -133,14 +133,14 @@ def test_linked_folders_are_followed(tmp_path: Path) -> None:
 
 
 def test_large_images_are_looked_at_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken.clean(tmp_path, suffix=".tif")
+    healthy.clean(tmp_path, suffix=".tif")
     monkeypatch.setattr(survey_module, "LARGE", 1000)
     assert rules_of(tmp_path) == {"huge"}
 
 
 def test_it_reports_progress_facts_and_order(tmp_path: Path) -> None:
-    broken.groups_torn(tmp_path)
-    broken.image_file(tmp_path, 6).rename(tmp_path / "images" / f"{broken.name(6)}.bmp")
+    broken_files.groups_torn(tmp_path)
+    healthy.image_file(tmp_path, 6).rename(tmp_path / "images" / f"{healthy.name(6)}.bmp")
     seen: list[tuple[int, int]] = []
     report = check(tmp_path, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (14, 14)
@@ -159,15 +159,15 @@ def test_it_reports_progress_facts_and_order(tmp_path: Path) -> None:
     "text", ["values: 3\n", "ignore_values: [[1]]\n", "colours: 7\n", "- a\n", "", "names: 5\nvalues: 5\n", "\x00"]
 )
 def test_a_nonsensical_classes_file_is_one_finding(text: str, tmp_path: Path) -> None:
-    broken.clean(tmp_path)
+    healthy.clean(tmp_path)
     (tmp_path / "classes.yaml").write_text(text, encoding="utf-8")
     assert rules_of(tmp_path) == {"classes-file"}
 
 
 def test_what_no_rule_knows_is_reported_all_the_same(tmp_path: Path) -> None:
-    broken.clean(tmp_path)
+    healthy.clean(tmp_path)
     (tmp_path / "splits.json").write_text(
-        json.dumps({"train": [broken.name(n) for n in range(6)], "holdout": [broken.name(6)]}), encoding="utf-8"
+        json.dumps({"train": [healthy.name(n) for n in range(6)], "holdout": [healthy.name(6)]}), encoding="utf-8"
     )
     assert "refused" in rules_of(tmp_path)
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image as Pillow
 from scipy.ndimage import gaussian_filter
 
-from tests.dataset.broken import Array, as_jpeg
+from tests.dataset.healthy import Array, as_jpeg
 from unetkit.dataset.duplicates import NEAR, SIDE, near_duplicates, pixel_hash, thumbnail_descriptor
 from unetkit.formats import read_image
 from unetkit.image import Image

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.dataset import broken
-from tests.dataset.broken import FAULTS
+from tests.dataset import broken_files, broken_masks, healthy
+from tests.dataset.broken import FAULTS, RULE_OF
 from unetkit.classes import read_stated
 from unetkit.dataset import fix as fix_module
 from unetkit.dataset.check import check
@@ -72,16 +72,16 @@ def test_after_the_fix_the_rule_is_silent(fault: str, data: Path) -> None:
 
 
 def test_every_fixable_rule_has_a_mend() -> None:
-    assert {broken.RULE_OF[fault] for fault in FAULTS if fault not in LEFT_TO_PEOPLE} == set(FIXES)
+    assert {RULE_OF[fault] for fault in FAULTS if fault not in LEFT_TO_PEOPLE} == set(FIXES)
 
 
 @pytest.mark.parametrize("fault", ["jpeg-ringing", "ringing-in-png", "soft-edges", "colour-ringing"])
 def test_ringing_is_taken_out_nearly_without_loss(fault: str, data: Path) -> None:
     FAULTS[fault](data)
     dataset = open_dataset(mended(data))
-    for number in range(broken.COUNT):
-        truth = broken.scene(number, 3 if fault == "colour-ringing" else 2)[1]
-        labels = dataset.read_labels(dataset.sample(broken.name(number))).labels
+    for number in range(healthy.COUNT):
+        truth = healthy.scene(number, 3 if fault == "colour-ringing" else 2)[1]
+        labels = dataset.read_labels(dataset.sample(healthy.name(number))).labels
         background_agrees = (labels == 0) == (truth == 0)
         assert background_agrees.mean() > 0.97
 
@@ -92,32 +92,32 @@ def test_ringing_is_taken_out_nearly_without_loss(fault: str, data: Path) -> Non
 def test_the_copy_holds_the_true_labels(fault: str, classes: int, data: Path) -> None:
     FAULTS[fault](data)
     dataset = open_dataset(mended(data))
-    for number in range(broken.COUNT):
-        labels = dataset.read_labels(dataset.sample(broken.name(number))).labels
-        np.testing.assert_array_equal(labels, broken.scene(number, classes)[1])
+    for number in range(healthy.COUNT):
+        labels = dataset.read_labels(dataset.sample(healthy.name(number))).labels
+        np.testing.assert_array_equal(labels, healthy.scene(number, classes)[1])
 
 
 @pytest.mark.parametrize(("fault", "number", "pixels"), [("stray-values", 2, 2), ("stray-in-binary", 6, 1)])
 def test_stray_pixels_are_ignored_and_the_rest_kept(fault: str, number: int, pixels: int, data: Path) -> None:
     FAULTS[fault](data)
     dataset = open_dataset(mended(data))
-    labels = dataset.read_labels(dataset.sample(broken.name(number))).labels
-    truth = broken.scene(number, 3 if fault == "stray-values" else 2)[1]
+    labels = dataset.read_labels(dataset.sample(healthy.name(number))).labels
+    truth = healthy.scene(number, 3 if fault == "stray-values" else 2)[1]
     assert int((labels == 255).sum()) == pixels
     np.testing.assert_array_equal(labels[labels != 255], truth[labels != 255])
 
 
 def test_stray_values_take_the_ignored_value_that_is_stated(data: Path) -> None:
-    broken.stray_values(data)
+    broken_masks.stray_values(data)
     (data / "classes.yaml").write_text("ignore_values: [9]\nnames: [ground, small, large]\n", encoding="utf-8")
     out = mended(data)
     assert read_stated(out / "classes.yaml") == {"ignore_values": (9,), "names": ("ground", "small", "large")}
-    assert set(np.unique(read_mask(broken.mask_file(out, 2)).values).tolist()) == {0, 1, 2, 9}
+    assert set(np.unique(read_mask(healthy.mask_file(out, 2)).values).tolist()) == {0, 1, 2, 9}
 
 
 def test_infinite_pixels_take_the_nearest_finite_value(data: Path) -> None:
-    broken.infinite_pixels(data)
-    path = Path("images") / f"{broken.name(2)}.tif"
+    broken_files.infinite_pixels(data)
+    path = Path("images") / f"{healthy.name(2)}.tif"
     bad = ~np.isfinite(read_image(data / path).pixels)
     pixels = read_image(mended(data) / path).pixels
     assert pixels.dtype == np.float32
@@ -126,34 +126,34 @@ def test_infinite_pixels_take_the_nearest_finite_value(data: Path) -> None:
 
 
 def test_of_copies_the_labelled_one_in_test_stays(data: Path) -> None:
-    broken.same_image_in_train_and_test(data)
+    broken_files.same_image_in_train_and_test(data)
     out = mended(data)
-    assert not broken.image_file(out, 0).exists()
-    assert not broken.mask_file(out, 0).exists()
+    assert not healthy.image_file(out, 0).exists()
+    assert not healthy.mask_file(out, 0).exists()
     assert (out / "images" / "tile_again.png").exists()
     split = read_json(out / "splits.json")
-    assert broken.name(0) not in split["train"]
+    assert healthy.name(0) not in split["train"]
     assert "tile_again" in split["test"]
 
 
 def test_a_copy_without_mask_is_left_out_first(data: Path) -> None:
-    broken.same_image_twice(data)
+    broken_files.same_image_twice(data)
     (data / "masks" / "tile_again.png").unlink()
     out = mended(data)
-    assert broken.image_file(out, 0).exists()
+    assert healthy.image_file(out, 0).exists()
     assert not (out / "images" / "tile_again.png").exists()
 
 
 def test_several_faults_are_mended_at_once(data: Path) -> None:
-    broken.flipped_polarity(data)
-    broken.image_file(data, 5).rename(data / "images" / f"{broken.name(5)}.jpg")
-    broken.image_file(data, 6).write_bytes(b"")
-    broken.split(data, train=[0, 1, 2, 3], val=[4], test=[5, 6, "tile_gone"])
+    broken_masks.flipped_polarity(data)
+    healthy.image_file(data, 5).rename(data / "images" / f"{healthy.name(5)}.jpg")
+    healthy.image_file(data, 6).write_bytes(b"")
+    healthy.split(data, train=[0, 1, 2, 3], val=[4], test=[5, 6, "tile_gone"])
     assert check(mended(data)).findings == ()
 
 
 def test_a_full_folder_is_refused(data: Path) -> None:
-    broken.wrong_suffix(data)
+    broken_files.wrong_suffix(data)
     out = data.with_name("mended")
     out.mkdir()
     (out / "mine.txt").write_text("keep", encoding="utf-8")
@@ -167,13 +167,13 @@ def test_a_full_folder_is_refused(data: Path) -> None:
 
 
 def test_an_empty_folder_is_taken(data: Path) -> None:
-    broken.wrong_suffix(data)
+    broken_files.wrong_suffix(data)
     data.with_name("mended").mkdir()
     assert check(mended(data)).findings == ()
 
 
 def test_it_is_whole_or_not_there(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken.flipped_polarity(data)
+    broken_masks.flipped_polarity(data)
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")

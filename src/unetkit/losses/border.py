@@ -59,8 +59,8 @@ def border_weight_map(
         UsageError: an option outside its range.
 
     Example:
-        >>> border_weight_map(np.array([[1, 1, 0, 2, 2]])).round(2).tolist()
-        [[1.0, 1.0, 10.23, 1.0, 1.0]]
+        >>> border_weight_map(np.array([[1, 1, 0, 2, 2]])).round().tolist()
+        [[1.0, 1.0, 10.0, 1.0, 1.0]]
     """
     _check_border_options(w0, sigma)
     if instances.dtype.kind not in "biu" or (labels is not None and labels.shape != instances.shape):

@@ -32,19 +32,19 @@ def signed_distance(
         spacing: size of a pixel along each axis; None for 1.
 
     Returns:
-        *S in units of the spacing: distance to the object outside, −(distance to the outside − one pixel) inside;
+        *S in units of the spacing: distance to the object outside, one pixel − the distance to the outside inside;
         zeros if either is empty, because then there is no boundary to measure from.
 
     Example:
-        >>> signed_distance(np.array([0, 1, 1, 0, 0]) == 1, np.array([1, 0, 0, 1, 1]) == 1).tolist()
-        [1.0, 0.0, 0.0, 1.0, 2.0]
+        >>> signed_distance(np.array([0, 1, 1, 1, 0, 0]) == 1, np.array([1, 0, 0, 0, 1, 1]) == 1).tolist()
+        [1.0, 0.0, -1.0, 0.0, 1.0, 2.0]
     """
     if not inside.any() or not outside.any():
         return np.zeros(inside.shape, np.float32)
     to_object = ndimage.distance_transform_edt(~inside, sampling=spacing)
     to_rest = ndimage.distance_transform_edt(~outside, sampling=spacing)
     pixel = min(spacing) if spacing else 1.0
-    signed: npt.NDArray[Any] = np.where(inside, -(to_rest - pixel), to_object)
+    signed: npt.NDArray[Any] = np.where(inside, pixel - to_rest, to_object)
     return signed.astype(np.float32)
 
 

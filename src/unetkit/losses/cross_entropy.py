@@ -54,7 +54,7 @@ class CrossEntropy:
     def __call__(self, pixels: Pixels) -> Tensor:
         """The weighted mean penalty, in nats."""
         log_p = true_log_p(pixels)
-        penalty = -log_p if self.gamma == 0 else -((-torch.expm1(log_p)) ** self.gamma) * log_p
+        penalty = -log_p if self.gamma == 0 else -((1 - log_p.exp()) ** self.gamma) * log_p
         return weighted_mean(penalty, pixels, self._weight(pixels))
 
     def _weight(self, pixels: Pixels) -> Tensor | None:

@@ -129,9 +129,7 @@ class Loss:
             0.0
         """
         self._check(logits, target, valid, weight)
-        # Under autocast a matrix product would fall to half precision: sums over 10⁵ pixels cannot afford that.
-        with torch.autocast(logits.device.type, enabled=False):
-            return self.term(_pixels(logits, target, valid, weight))
+        return self.term(_pixels(logits, target, valid, weight))
 
     def _check(self, logits: Tensor, target: Tensor, valid: Tensor, weight: Tensor | None) -> None:
         if logits.ndim not in (4, 5) or logits.shape[1] != self.num_classes or not logits.is_floating_point():

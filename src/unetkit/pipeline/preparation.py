@@ -15,7 +15,7 @@ from unetkit.losses import automatic_class_weights
 from unetkit.plan import Plan, make_plan, read_plan
 from unetkit.training.parallel import choose_device
 
-LEAK_RULES = ("straddling-groups", "duplicates-between-splits")
+LEAK_RULES = ("straddling-groups", "exact-duplicates", "near-duplicates")
 """Findings about the given split that --allow-leakage accepts."""
 
 

@@ -204,7 +204,7 @@ def _validated(values: Any, source: str | PathLike[str], kind: type[FileError] |
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise kind(f"{source}: {name} does not fit", found=first["input"], expected=first["msg"]) from error
-    lookup(MODELS, plan.model.name, "model")
+    lookup(MODELS, plan.model.name, "model").check(plan.model.name, plan.model.options)
     lookup(LOSSES, plan.training.loss, "loss")
     if len(plan.training.patch) != plan.data.spatial_dims:
         raise kind(

@@ -247,20 +247,19 @@ def _legend(data: ReportData) -> dict[str, list[tuple[str, str]]]:
 
 def _case(case: Case, data: ReportData) -> dict[str, Any]:
     image, prediction = fit_image(case.image, LONGEST_SIDE), fit_labels(case.prediction, LONGEST_SIDE)
-    layers = {"image": photograph(image), "prediction": drawing(paint_labels(prediction, data.classes))}
-    small = fit_image(overlay(image, prediction, None, data.classes), THUMBNAIL)
+    paints = {"prediction": paint_labels(prediction, data.classes)}
     if case.truth is not None:
         truth = fit_labels(case.truth, LONGEST_SIDE)
-        layers["truth"] = drawing(paint_labels(truth, data.classes))
-        layers["error"] = drawing(paint_errors(prediction, truth, data.classes))
-        small = fit_image(overlay(image, prediction, truth, data.classes), THUMBNAIL)
+        paints["truth"] = paint_labels(truth, data.classes)
+        paints["error"] = paint_errors(prediction, truth, data.classes)
+    small = fit_image(blend(image, paints.get("error", paints["prediction"])), THUMBNAIL)
     scores = [(_metric_name(key), _value(key, value)) for key, value in case.scores.items()]
     return {
         "name": case.name,
         "score": None if not svg.finite([case.score]) else case.score,
         "scores": scores,
         "thumbnail": photograph(small, quality=84),
-        "layers": layers,
+        "layers": {"image": photograph(image), **{name: drawing(paint) for name, paint in paints.items()}},
         "labelled": case.truth is not None,
         "height": image.shape[0],
         "width": image.shape[1],

@@ -12,7 +12,7 @@ ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 
 def tag(name: str, *children: str, **attributes: object) -> str:
-    """One SVG element. Attribute values are escaped; `_` in their names becomes `-`, `class_` is class, None is left out."""
+    """One SVG element. Values are escaped; `_` in attribute names becomes `-`, `class_` is class, None is left out."""
     written = ""
     for key, value in attributes.items():
         if value is not None:

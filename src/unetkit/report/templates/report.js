@@ -97,8 +97,8 @@ function openViewer(viewer) {
     stage.classList.toggle("single", chosen("right") === "");
     fill("left", shown, chosen("left"));
     fill("right", shown, chosen("right"));
-    one("[data-name]", viewer).textContent = shown.dataset.name;
-    one("[data-scores]", viewer).textContent = shown.dataset.scores;
+    one("[data-shown-name]", viewer).textContent = shown.dataset.name;
+    one("[data-shown-scores]", viewer).textContent = shown.dataset.scores;
   };
   const move = () => {
     stage.style.setProperty("--at", `${wipe.value}%`);
