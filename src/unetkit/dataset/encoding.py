@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from pydantic import ValidationError
 
-from unetkit.classes import MAX_CLASSES, Classes, Colour, display_colour, read_classes
+from unetkit.classes import MAX_CLASSES, Classes, Colour, display_colour, read_classes, read_stated
 from unetkit.dataset.census import (
     Integers,
     MaskCount,
@@ -100,23 +99,11 @@ def find_classes(stated_in: Path, masks: Sequence[Path]) -> Classes:
     """
     if not stated_in.exists():
         return infer_classes(masks)
-    try:
-        data = yaml.safe_load(stated_in.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise FileError("cannot be read", file=stated_in, found=error) from error
-    whole = isinstance(data, dict) and "names" in data and ("values" in data or "encoding" in data)
-    if whole or not isinstance(data, dict):
+    stated = read_stated(stated_in)
+    if "names" in stated and ("values" in stated or "encoding" in stated):
         classes = read_classes(stated_in)
         return classes if classes.evidence else classes.model_copy(update={"evidence": f"stated in {stated_in.name}"})
-    unknown = sorted(set(map(str, data)) - set(Classes.model_fields))
-    if unknown:
-        raise FileError(
-            "states fields that do not exist",
-            file=stated_in,
-            found=", ".join(unknown),
-            expected=", ".join(Classes.model_fields),
-        )
-    return infer_classes(masks, stated=data)
+    return infer_classes(masks, stated=stated)
 
 
 def read_label_map(path: Path, classes: Classes) -> LabelMap:

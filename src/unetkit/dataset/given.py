@@ -36,8 +36,8 @@ def read_split(path: Path, names: Sequence[str], labelled: Sequence[str]) -> Spl
         if key in PARTS and not listed:
             raise DatasetError(f"'{key}' is no list of stems", file=path, found=type(value).__name__)
         if key in PARTS:
-            parts[key] = [_resolve(entry, known) for entry in value]
-        elif listed and value and all(_resolve(entry, known) in known for entry in value):
+            parts[key] = [resolve(entry, known) for entry in value]
+        elif listed and value and all(resolve(entry, known) in known for entry in value):
             raise DatasetError(
                 f"'{key}' lists images but is no part of a split",
                 file=path,
@@ -93,9 +93,10 @@ def given_split(parts: Mapping[str, Sequence[str]], labelled: Sequence[str], fil
     return Split(**kept, seed=seed, source="given", reasons=tuple(reasons))
 
 
-def _resolve(entry: str, known: set[str]) -> str:
-    """The name meant by an entry: itself, or itself without a file suffix."""
-    bare = PurePosixPath(entry).with_suffix("").as_posix() if entry else entry
+def resolve(entry: str, known: set[str]) -> str:
+    """The name an entry of splits.json means: itself, or itself without a suffix."""
+    path = PurePosixPath(entry)
+    bare = (path.parent / path.stem).as_posix()
     return bare if entry not in known and bare in known else entry
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
 
 import numpy as np
 
 from unetkit.dataset.duplicates import near_duplicates
 from unetkit.dataset.findings import FIX, Case, Finding, listed, several
+from unetkit.dataset.given import resolve
 from unetkit.dataset.groups import find_groups, split_of_folders
 from unetkit.dataset.splits import PARTS
 from unetkit.dataset.survey import ImageFacts
@@ -206,13 +206,6 @@ def equal_images(case: Case) -> list[list[ImageFacts]]:
         if image.digest and image.low < image.high:
             same[image.digest].append(image)
     return [group for group in same.values() if len(group) > 1]
-
-
-def resolve(entry: str, known: set[str]) -> str:
-    """The name an entry of splits.json means: itself, or itself without a suffix."""
-    path = PurePosixPath(entry)
-    bare = (path.parent / path.stem).as_posix()
-    return bare if entry not in known and bare in known else entry
 
 
 def _masks_differ(case: Case, group: Sequence[ImageFacts]) -> bool:

@@ -178,23 +178,32 @@ def _torn_groups(dataset: Dataset, part_of: Mapping[str, str]) -> list[str]:
 
 
 def _copies(dataset: Dataset, part_of: Mapping[str, str]) -> list[str]:
-    names = list(part_of)
+    return [
+        f"{a} ({part_of[a]}) and {b} ({part_of[b]}) are {what}"
+        for a, b, what in _copy_pairs(dataset, list(part_of))
+        if part_of[a] != part_of[b]
+    ]
+
+
+def _copy_pairs(dataset: Dataset, names: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Pairs of images that are the same picture, or nearly, and which of the two."""
     hashes, descriptors = [], []
     for name in names:
         image = dataset.read_image(dataset.sample(name))
         hashes.append(pixel_hash(image))
         descriptors.append(thumbnail_descriptor(image))
     first: dict[str, str] = {}
-    leaks = []
-    for name, digest in zip(names, hashes, strict=True):
-        other = first.setdefault(digest, name)
-        if part_of[other] != part_of[name]:
-            leaks.append(f"{other} ({part_of[other]}) and {name} ({part_of[name]}) are the same picture")
-    for i, j, likeness in near_duplicates(np.stack(descriptors)):
-        a, b = names[i], names[j]
-        if part_of[a] != part_of[b] and hashes[i] != hashes[j]:
-            leaks.append(f"{a} ({part_of[a]}) and {b} ({part_of[b]}) are near copies (correlation {likeness:.2f})")
-    return leaks
+    pairs = [
+        (first[digest], name, "the same picture")
+        for name, digest in zip(names, hashes, strict=True)
+        if first.setdefault(digest, name) != name
+    ]
+    near = near_duplicates(np.stack(descriptors))
+    return pairs + [
+        (names[i], names[j], f"near copies (correlation {likeness:.2f})")
+        for i, j, likeness in near
+        if hashes[i] != hashes[j]
+    ]
 
 
 def _complete(dataset: Dataset, given: Split, seed: int, val: float) -> Split:
@@ -234,17 +243,33 @@ def _units(dataset: Dataset, names: Sequence[str]) -> _Units:
         groups[dataset.sample(name).group or f"\0{name}"].append(name)
     shapes = {name: tuple(read_header(dataset.sample(name).image).shape) for name in names}
     strata = _strata(dataset, names, shapes)
+    copies = _copy_pairs(dataset, names)
+    groups = _joined(groups, copies)
+    together = f"; {len(copies)} pairs of copies kept together" if copies else ""
     if dataset.grouped_by != "nothing" and len(groups) > 1:
-        reason = f"{len(groups)} groups ({dataset.grouped_by}), none of them torn apart; stratified by class"
+        reason = f"{len(groups)} groups ({dataset.grouped_by}), none of them torn apart; stratified by class{together}"
         return _Units(tuple(map(tuple, groups.values())), False, reason, strata)
     series = series_order(shapes, lambda name: dataset.read_image(dataset.sample(name)).pixels)
     if series is not None:
         reason = f"{series[1]}: split in stretches, so that neighbours are not in train and test"
         return _Units(tuple((name,) for name in series[0]), True, reason, strata)
-    reason = f"{len(names)} images, stratified by class and image size"
+    reason = f"{len(names)} images, stratified by class and image size{together}"
     if dataset.grouped_by != "nothing":
         reason += "; all belong to one group, so the score says nothing about new groups"
-    return _Units(tuple((name,) for name in names), False, reason, strata)
+        return _Units(tuple((name,) for name in names), False, reason, strata)
+    return _Units(tuple(map(tuple, groups.values())), False, reason, strata)
+
+
+def _joined(groups: Mapping[str, list[str]], copies: Sequence[tuple[str, str, str]]) -> dict[str, list[str]]:
+    """The groups, with those that share a copy made one."""
+    joined = {key: list(members) for key, members in groups.items()}
+    home = {name: key for key, members in joined.items() for name in members}
+    for a, b, _ in copies:
+        kept, gone = home[a], home[b]
+        if kept != gone:
+            joined[kept] += joined[gone]
+            home.update(dict.fromkeys(joined.pop(gone), kept))
+    return joined
 
 
 def _strata(dataset: Dataset, names: Sequence[str], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, frozenset[str]]:

@@ -70,8 +70,7 @@ class Boundary:
             axes = pixels.target.ndim - 1
             check_option("spacing", self.spacing, len(self.spacing) == axes, f"{axes} sizes for {axes} axes")
         distance = torch.from_numpy(self._distances(pixels)).to(pixels.p)
-        labels = pixels.valid.sum().clamp(min=1) * distance.shape[1]
-        return (pixels.p[:, 1:] * distance).sum() / labels
+        return (pixels.p[:, 1:] * distance).sum() / (pixels.count * distance.shape[1])
 
     def _distances(self, pixels: Pixels) -> npt.NDArray[np.float32]:
         truth, valid = pixels.truth(1).cpu().numpy(), pixels.valid.cpu().numpy()

@@ -28,7 +28,7 @@ def true_log_p(pixels: Pixels) -> Tensor:
 def weighted_mean(penalty: Tensor, pixels: Pixels, weight: Tensor | None) -> Tensor:
     """Mean of `penalty` (N *S) over the labelled pixels, by weight where there is one; 0 where there are none."""
     if weight is None:
-        return pixels.labelled(penalty).sum() / pixels.valid.sum().clamp(min=1)
+        return pixels.labelled(penalty).sum() / pixels.count
     total = weight.sum()
     return (penalty * weight).sum() / torch.where(total > 0, total, 1.0)
 

@@ -46,7 +46,17 @@ class Pixels:
         """`values` (N *S or N C *S) with zeros where nobody labelled."""
         if self.everywhere:
             return values
-        return values * (self.valid if values.ndim == self.valid.ndim else self.valid.unsqueeze(1))
+        return values * (self._mask if values.ndim == self.valid.ndim else self._mask.unsqueeze(1))
+
+    @cached_property
+    def _mask(self) -> Tensor:
+        # As floats, once: torch would convert the bools anew, and slowly, in every product and its gradient.
+        return self.valid.to(self.log_p.dtype)
+
+    @cached_property
+    def count(self) -> Tensor:
+        """How many pixels are labelled; 1 if none is, to divide by."""
+        return self.valid.count_nonzero().clamp(min=1)
 
     def truth(self, first: int = 0) -> Tensor:
         """Bool N C *S: the pixel is labelled and of class `first`, `first` + 1, …, K − 1."""

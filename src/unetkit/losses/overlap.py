@@ -33,9 +33,10 @@ def overlaps(pixels: Pixels, *, background: bool, per_image: bool) -> tuple[Tens
         Three tensors, N C (1 C for the batch as a whole), in pixels.
     """
     first = 0 if background else 1
-    p, truth = pixels.p[:, first:], pixels.truth(first)
+    p = pixels.p[:, first:]
+    truth = pixels.truth(first).to(p.dtype)
     space = list(range(2, p.ndim))
-    sums = ((p * truth).sum(space), pixels.labelled(p).sum(space), truth.sum(space).to(p.dtype))
+    sums = ((p * truth).sum(space), pixels.labelled(p).sum(space), truth.sum(space))
     if per_image:
         return sums
     hit, predicted, true = (value.sum(0, keepdim=True) for value in sums)
