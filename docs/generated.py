@@ -97,11 +97,11 @@ def losses() -> str:
 def augmentations() -> str:
     """The transforms, in the order of their use, and the ready-made settings."""
     rows = [(f"`{name}`", _summary(transform.apply)) for name, transform in TRANSFORMS.items()]
-    plain = AugmentationSettings()
-    presets = [
-        (f"`{name}`", ", ".join(f"`{key}={getattr(s, key)}`" for key in type(s).model_fields if _differs(s, plain, key)))
-        for name, s in AUGMENTATIONS.items()
-    ]  # fmt: skip
+    plain = AugmentationSettings().model_dump()
+    presets = []
+    for name, settings in AUGMENTATIONS.items():
+        changed = {key: value for key, value in settings.model_dump().items() if value != plain[key]}
+        presets.append((f"`{name}`", _named(changed)))
     return "\n\n".join((_table(("transform", "what it does"), rows), _table(("ready-made", "settings"), presets)))
 
 
@@ -216,10 +216,6 @@ def _defaults(make: Callable[..., Any]) -> dict[str, Any]:
 def _named(defaults: Mapping[str, Any]) -> str:
     empty = inspect.Parameter.empty
     return ", ".join(f"`{name}`" if v is empty else f"`{name}={v}`" for name, v in defaults.items()) or "none"
-
-
-def _differs(settings: BaseModel, plain: BaseModel, key: str) -> bool:
-    return bool(getattr(settings, key) != getattr(plain, key))
 
 
 def _dims(dims: Iterable[int]) -> str:

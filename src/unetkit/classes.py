@@ -114,7 +114,7 @@ class Classes(BaseModel):
             raw, keys = _colour_keys(raw), [_colour_key(c) for c in self.colours]
             ignored = [_colour_key(c) for c in self.ignore_colours]
         elif self.encoding == "instances":
-            labels: npt.NDArray[np.uint8] = (raw != 0).astype(np.uint8)
+            labels = (raw != 0).astype(np.uint8)
             labels[np.isin(raw, self.ignore_values)] = IGNORE
             return labels
         else:
@@ -135,8 +135,7 @@ class Classes(BaseModel):
                 expected=", ".join(_show(v, self.encoding) for v in known),
                 mend="run 'unetkit check' on the dataset, or state the values in classes.yaml",
             )
-        labels = target[at]
-        return labels
+        return np.asarray(target[at], np.uint8)
 
     def encode(self, labels: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         """Class indices to a mask file's numbers (*S) or colours (*S 3): the inverse of `decode`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -116,7 +117,7 @@ def groups_file(case: Case) -> list[Finding]:
     try:
         find_groups(case.survey.root, names, [name for name in names if name in masked])
     except UnetkitError as error:
-        name = error.file and PurePosixPath(str(error.file)).name
+        name = error.file and Path(error.file).name
         why = "groups say which images belong together, so that no split tears them apart"
         what = error.what if error.found is None else f"{error.what}: {error.found}"
         mend = error.mend or (f"write it as {error.expected}" if error.expected else "correct or delete the file")

@@ -88,9 +88,7 @@ def draw_cells(
     return _photograph(generator, light, _far_cells(generator, shape))[None], instances
 
 
-def _grow_clusters(
-    generator: np.random.Generator, shape: tuple[int, int], wanted: int
-) -> tuple[list[Cell], Instances]:
+def _grow_clusters(generator: np.random.Generator, shape: tuple[int, int], wanted: int) -> tuple[list[Cell], Instances]:
     """Place cells one by one: most of them against a cell that is there, the others where chance puts them."""
     cells: list[Cell] = []
     instances = np.zeros(shape, np.uint16)
@@ -193,7 +191,7 @@ def _cell_light(generator: np.random.Generator, cell: Cell) -> Floats:
     dome = np.sqrt((1 - depth**2).clip(0))
     rim = 1 / (1 + np.exp((depth - 1) * cell.radius / 0.6))  # the membrane falls off within a pixel
     texture = 1 + 0.14 * _noise(generator, shape, 2.6) + 0.1 * _noise(generator, shape, 1.1)
-    light = rim * (0.36 + 0.5 * dome) * texture.clip(0.3)
+    light: Floats = rim * (0.36 + 0.5 * dome) * texture.clip(0.3)
 
     turn, longer = generator.uniform(0, np.pi), generator.uniform(1.0, 1.35)
     shift = generator.normal(0, 0.09 * cell.radius, 2)
@@ -213,7 +211,8 @@ def _cell_light(generator: np.random.Generator, cell: Cell) -> Floats:
         angle, away = generator.uniform(0, 2 * np.pi), cell.radius * generator.normal(0.62, 0.14)
         spot = (rows - away * np.sin(angle)) ** 2 + (columns - away * np.cos(angle)) ** 2
         light += rim * generator.uniform(0.1, 0.55) * np.exp(-spot / (2 * generator.uniform(0.5, 0.9) ** 2))
-    return brightness * light.clip(0)
+    light = np.maximum(light, 0)
+    return brightness * light
 
 
 def _add_speck(generator: np.random.Generator, light: Floats, radius: float, brightness: float) -> None:
@@ -254,8 +253,8 @@ def _photograph(generator: np.random.Generator, light: Floats, far: Floats) -> n
 
     gain = generator.uniform(3.0, 4.5)
     electrons = generator.poisson(photons.clip(0)) + generator.normal(0, 2.5, shape)
-    numbers = generator.uniform(90, 140) + gain * electrons
-    return numbers.round().clip(0, 2**BITS - 1).astype(np.uint16)
+    numbers = (generator.uniform(90, 140) + gain * electrons).round().clip(0, 2**BITS - 1)
+    return np.asarray(numbers, np.uint16)
 
 
 def cell_names() -> dict[str, list[str]]:
@@ -281,5 +280,5 @@ def write_cells(root: Path, *, seed: int = 0) -> None:
         write_mask(root / "masks" / f"{name}.png", instances)
     write_json(root / "splits.json", parts)
     classes: dict[str, Any] = {"names": ("background", "cell"), "encoding": "instances", "dtype": "uint16"}
-    write_classes(root / "classes.yaml", Classes(**classes, evidence="drawn by unetkit demo"))
+    write_classes(root / "classes.yaml", Classes(**classes, evidence="stated in classes.yaml"))
     write_text(root / "README.md", README)

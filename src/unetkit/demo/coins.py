@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from skimage import data
+from skimage.draw import polygon
 
 from unetkit.classes import Classes, write_classes
 from unetkit.files import write_json, write_text
@@ -71,13 +73,11 @@ def draw_coins() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
         >>> pixels.shape, int(instances.max())
         ((1, 303, 384), 24)
     """
-    from skimage import data
-    from skimage.draw import polygon
-
-    photograph = np.asarray(data.coins(), np.uint8)
+    photograph = np.asarray(data.coins(), np.uint8)  # type: ignore[no-untyped-call]
     instances = np.zeros(photograph.shape, np.uint8)
     for number, outline in enumerate(coin_outlines(), 1):
-        instances[polygon(outline[:, 0], outline[:, 1], photograph.shape)] = number
+        inside = polygon(outline[:, 0], outline[:, 1], photograph.shape)  # type: ignore[no-untyped-call]
+        instances[inside] = number
     return photograph[None], instances
 
 
@@ -108,5 +108,5 @@ def write_coins(root: Path) -> None:
         write_mask(root / "masks" / f"{name}.png", np.where(instances[crop] > 0, 255, 0).astype(np.uint8))
     write_json(root / "splits.json", coin_names())
     classes: dict[str, Any] = {"names": ("background", "coin"), "values": (0, 255)}
-    write_classes(root / "classes.yaml", Classes(**classes, evidence="drawn for unetkit demo"))
+    write_classes(root / "classes.yaml", Classes(**classes, evidence="stated in classes.yaml"))
     write_text(root / "README.md", README)

@@ -162,7 +162,7 @@ def _cell(where: tuple[float, float], size: float, value: float, total: float, r
                 "rect", class_=css, x=x + 1, y=y + 1, width=size - 2, height=size - 2, rx=3, fill_opacity=f"{depth:.3f}"
             )
         )
-    ink = "cell-text on" if depth > 0.6 else "cell-text"
+    ink = "cell-text on" if depth > 0.8 else "cell-text"
     middle = x + size / 2
     if not total:
         parts.append(text("–", middle, y + size / 2 + 4, class_=ink, text_anchor="middle"))

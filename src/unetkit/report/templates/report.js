@@ -41,12 +41,14 @@ function readCurves(figure) {
     readout.textContent = index === null ? rest : points[0][index][1];
   };
   charts.forEach((chart, i) => {
-    chart.addEventListener("pointermove", (event) => {
+    const follow = (event) => {
       const box = chart.getBoundingClientRect();
       const x = ((event.clientX - box.left) / box.width) * chart.viewBox.baseVal.width;
       const distances = points[i].map((point) => Math.abs(point[0] - x));
       show(distances.indexOf(Math.min(...distances)));
-    });
+    };
+    chart.addEventListener("pointermove", follow);
+    chart.addEventListener("pointerdown", follow);
     chart.addEventListener("pointerleave", () => show(null));
   });
   figure.addEventListener("keydown", (event) => {
