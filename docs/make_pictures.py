@@ -42,9 +42,13 @@ def main() -> None:
         write_cells(root / "cells")
         write_coins(root / "coins")
         rows = [_row(root, name) for name in STEPS]
-        _save("results.png", rows, ("image", "truth", "prediction", "right, too much, missed"))
+        _save("results.png", rows, ("image", "truth", "prediction", "right green, extra orange, missed pink"))
         _photograph(root / "runs" / "cells" / "report.html", IMAGES / "report.png")
-    _save("augmentation.png", [_augmented()], ("as it is", "bent by a 3 × 3 grid", "bent, turned, scaled", "the grid"))
+    _save(
+        "augmentation.png",
+        [_augmented()],
+        ("as it is", "bent by a grid of 3 by 3 points", "bent, turned, scaled", "a deformation as drawn"),
+    )
 
 
 def _row(root: Path, name: str) -> list[Bytes]:
@@ -56,7 +60,7 @@ def _row(root: Path, name: str) -> list[Bytes]:
     labels = load_predictor(run.path, device="cpu").labels(image)
     picture, classes = to_rgb(image), dataset.classes
     painted = [_paint(picture, part, classes) for part in (truth, labels)]
-    return [_square(part) for part in (picture, *painted, overlay(picture, labels, truth, classes))]
+    return [_fit(part) for part in (picture, *painted, overlay(picture, labels, truth, classes))]
 
 
 def _paint(picture: Bytes, labels: Bytes, classes: Classes) -> Bytes:
@@ -93,24 +97,27 @@ def _grid(settings: AugmentationSettings) -> Bytes:
     return np.asarray(canvas)
 
 
-def _square(picture: Bytes) -> Bytes:
-    """The picture's middle, brought to one size."""
-    side = min(picture.shape[:2])
-    top, left = ((extent - side) // 2 for extent in picture.shape[:2])
-    middle = Picture.fromarray(picture[top : top + side, left : left + side])
-    return np.asarray(middle.resize((SIDE, SIDE), Picture.Resampling.LANCZOS))
+def _fit(picture: Bytes) -> Bytes:
+    """The picture, brought to the width of a panel."""
+    height, width = picture.shape[:2]
+    return np.asarray(
+        Picture.fromarray(picture).resize((SIDE, round(SIDE * height / width)), Picture.Resampling.LANCZOS)
+    )
 
 
 def _save(name: str, rows: Sequence[Sequence[Bytes]], captions: Sequence[str]) -> None:
-    """Rows of square pictures under captions, as a PNG."""
+    """Rows of pictures, each as wide as a panel, under captions, as a PNG."""
     width = len(captions) * (SIDE + GAP) - GAP
-    canvas = Picture.new("RGB", (width, CAPTION + len(rows) * (SIDE + GAP) - GAP), (255, 255, 255))
-    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(14)
+    height = CAPTION + sum(row[0].shape[0] + GAP for row in rows) - GAP
+    canvas = Picture.new("RGB", (width, height), (255, 255, 255))
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(13)
     for column, caption in enumerate(captions):
         draw.text((column * (SIDE + GAP), 2), caption, fill=(40, 40, 48), font=font)
-        for row, pictures in enumerate(rows):
-            at = (column * (SIDE + GAP), CAPTION + row * (SIDE + GAP))
-            canvas.paste(Picture.fromarray(pictures[column]), at)
+    top = CAPTION
+    for row in rows:
+        for column, picture in enumerate(row):
+            canvas.paste(Picture.fromarray(picture), (column * (SIDE + GAP), top))
+        top += row[0].shape[0] + GAP
     IMAGES.mkdir(exist_ok=True)
     canvas.quantize(256, dither=Picture.Dither.NONE).save(IMAGES / name, optimize=True)
 

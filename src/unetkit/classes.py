@@ -116,7 +116,7 @@ class Classes(BaseModel):
         elif self.encoding == "instances":
             labels = (raw != 0).astype(np.uint8)
             labels[np.isin(raw, self.ignore_values)] = IGNORE
-            return labels
+            return np.asarray(labels, np.uint8)
         else:
             keys, ignored = list(self.values), list(self.ignore_values)
         known = np.array([*keys, *ignored], np.float64 if raw.dtype.kind == "f" else np.int64)

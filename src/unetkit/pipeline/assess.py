@@ -13,12 +13,12 @@ from unetkit.dataset import Split
 from unetkit.dataset.folder import open_dataset
 from unetkit.errors import RunError
 from unetkit.evaluation import Evaluation, evaluate_pairs, write_evaluation
-from unetkit.files import write_json
+from unetkit.files import write_json, write_text
 from unetkit.formats import write_image
 from unetkit.pipeline.gallery import Gallery
 from unetkit.pipeline.infer import load_predictor, member_runs
 from unetkit.pipeline.story import tell
-from unetkit.report import write_report
+from unetkit.report import curves_svg, write_report
 from unetkit.report.overlay import overlay
 from unetkit.training import RunFolder
 
@@ -82,6 +82,8 @@ def evaluate(
         )
     evaluation = evaluate_pairs(pairs, dataset.classes)
     _write(folder.path / part, evaluation, gallery)
+    if history := members[0].read_history():
+        write_text(folder.path / "curves.svg", curves_svg(history, members[0].load_weights()[1].get("step")))
     write_report(folder.report, tell(folder, members, dataset, evaluation, gallery, part))
     return evaluation
 

@@ -21,11 +21,10 @@ from unetkit.dataset.patches import PatchSource
 from unetkit.errors import RunError, UnetkitError, UsageError
 from unetkit.files import write_json
 from unetkit.losses import build_loss
-from unetkit.models import build_model
 from unetkit.pipeline.assess import evaluate
 from unetkit.pipeline.preparation import Options, Prepared, prepare
 from unetkit.pipeline.validation import Validator
-from unetkit.plan import Plan, read_plan, write_plan
+from unetkit.plan import Plan, build_network, read_plan, write_plan
 from unetkit.training import Hooks, Outcome, RunFolder, Stopped, World, fit
 
 WRITING = 0.5
@@ -62,9 +61,10 @@ def train(
     """
     started = monotonic()
     options, hooks = options or Options(), hooks or Hooks()
-    run = claim_folder(out, Path(data), resume=resume)
     world = World.join(options.device)
     try:
+        run = _own_folder(out, Path(data), world, resume=resume)
+        hooks = _logged(hooks, run)
         if world.leads and not resume:
             prepared = prepare(data, replace(options, device=str(world.device)))
             _write_beginning(run, prepared, data, world)
@@ -77,6 +77,23 @@ def train(
     finally:
         world.leave()
     return run
+
+
+def _own_folder(out: str | PathLike[str] | None, data: Path, world: World, *, resume: bool) -> RunFolder:
+    """The run folder: the leading process claims it, the others take its word."""
+    if world.size > 1 and out is None:
+        raise UsageError("several processes need a run folder they agree on", mend="name it with --out RUN")
+    return claim_folder(out, data, resume=resume) if world.leads else RunFolder(str(out))
+
+
+def _logged(hooks: Hooks, run: RunFolder) -> Hooks:
+    """The hooks, with every line for the user also in the run's log."""
+
+    def say(line: str) -> None:
+        hooks.say(line)
+        run.say(line)
+
+    return replace(hooks, say=say)
 
 
 def claim_folder(out: str | PathLike[str] | None, data: Path, *, resume: bool, proof: str = "plan.yaml") -> RunFolder:
@@ -143,14 +160,7 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
     split = Split.model_validate(run.read_json("split.json"))
     _warn_of_other_threads(run, hooks)
     torch.manual_seed(plan.training.seed)
-    model = build_model(
-        plan.model.name,
-        in_channels=plan.data.channels,
-        num_classes=plan.data.num_classes,
-        spatial_dims=plan.data.spatial_dims,
-        deep_supervision=plan.training.deep_supervision,
-        **plan.model.options,
-    )
+    model = build_network(plan)
     training = plan.training
     loss = build_loss(
         training.loss,

@@ -10,8 +10,9 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from unetkit.classes import IGNORE, Classes
-from unetkit.dataset import Dataset
+from unetkit.dataset import Dataset, Sample
 from unetkit.evaluation import Pair
+from unetkit.formats import read_mask
 from unetkit.metrics.confusion import confusion_matrix
 from unetkit.objects import found_objects, label_components
 from unetkit.pipeline.validation import pooled_dice
@@ -67,8 +68,15 @@ class Gallery:
             if truth.ndim == 2:
                 found = suspicious_places(name, picture, truth, labels, log_probabilities, classes)
                 self.suspects = sorted([*self.suspects, *found], key=lambda s: -s.score)[:SUSPECTS]
-            self.objects += _objects(truth, labels, classes, image.geometry.spacing)
+            self.objects += _objects(self._instances(sample, truth), labels, classes, image.geometry.spacing)
             yield Pair(name, sample.group, labels, truth, image.geometry)
+
+    def _instances(self, sample: Sample, truth: Bytes) -> list[npt.NDArray[Any]]:
+        """The true objects of each foreground class: as numbered by the mask, else connected components."""
+        classes = self.dataset.classes
+        if classes.encoding == "instances" and sample.mask is not None:
+            return [np.where(truth == 1, read_mask(sample.mask).values, 0)]
+        return [label_components(truth == index) for index in range(1, len(classes))]
 
     def _keep(self, case: Case) -> None:
         ranked = sorted([*self.cases, case], key=lambda c: 2.0 if c.score is None else c.score)
@@ -83,11 +91,13 @@ def _case(name: str, picture: Bytes, truth: Bytes, labels: Bytes, score: float |
     return Case(name, picture[thin], truth[thin], labels[thin], score)
 
 
-def _objects(truth: Bytes, labels: Bytes, classes: Classes, spacing: tuple[float, ...] | None) -> list[dict[str, Any]]:
+def _objects(
+    instances: Sequence[npt.NDArray[Any]], labels: Bytes, classes: Classes, spacing: tuple[float, ...] | None
+) -> list[dict[str, Any]]:
     return [
-        {"class": name, "diameter": found.diameter, "found": found.found}
-        for index, name in enumerate(classes.names[1:], 1)
-        for found in found_objects(label_components(truth == index), labels == index, spacing=spacing)
+        {"class": classes.names[index], "diameter": found.diameter, "found": found.found}
+        for index, numbered in enumerate(instances, 1)
+        for found in found_objects(numbered, labels == index, spacing=spacing)
     ]
 
 

@@ -14,9 +14,8 @@ from unetkit.classes import Classes, read_classes
 from unetkit.errors import FileError, InputError, RunError, UnetkitError, UsageError
 from unetkit.formats import is_image_path, read_image, write_image, write_mask
 from unetkit.image import Image
-from unetkit.models import build_model
 from unetkit.objects import instance_mask
-from unetkit.plan import Plan, read_plan
+from unetkit.plan import Plan, build_network, read_plan
 from unetkit.prediction import Predictor
 from unetkit.registry import lookup
 from unetkit.report.overlay import overlay, to_rgb
@@ -60,15 +59,7 @@ def load_predictor(
     plan = read_plan(runs[0].plan)
     models = []
     for folder in runs:
-        own = read_plan(folder.plan)
-        model = build_model(
-            own.model.name,
-            in_channels=own.data.channels,
-            num_classes=own.data.num_classes,
-            spatial_dims=own.data.spatial_dims,
-            deep_supervision=own.training.deep_supervision,
-            **without_download(own),
-        )
+        model = build_network(read_plan(folder.plan), pretrained=False)
         weights, _ = folder.load_weights()
         try:
             model.load_state_dict(weights)
@@ -76,12 +67,6 @@ def load_predictor(
             raise RunError("weights do not fit the plan", file=folder.best, found=str(error).splitlines()[0]) from error
         models.append(model)
     return Predictor(models, plan, device=choose_device(device), augment=augment, tile=tile)
-
-
-def without_download(plan: Plan) -> dict[str, object]:
-    """The model's options, less pretrained weights: trained ones are about to take their place."""
-    options = plan.model.options
-    return {**options, "pretrained": False} if "pretrained" in options or plan.model.name == "unet-lite0" else options
 
 
 def member_runs(run: RunFolder) -> list[RunFolder]:

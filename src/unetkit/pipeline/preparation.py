@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
+import torch
+
 from unetkit.dataset import Dataset, Split
 from unetkit.dataset.check import CheckReport, check
 from unetkit.dataset.fingerprint import Fingerprint, fingerprint
 from unetkit.dataset.splits import find_leaks, make_split
 from unetkit.errors import DatasetError, LeakageError, UsageError
 from unetkit.losses import automatic_class_weights
-from unetkit.plan import Plan, make_plan, read_plan
+from unetkit.plan import Plan, build_network, make_plan, read_plan
 from unetkit.training.parallel import choose_device
 
 LEAK_RULES = ("straddling-groups", "exact-duplicates", "near-duplicates")
@@ -93,6 +95,8 @@ def prepare(data: str | PathLike[str], options: Options | None = None) -> Prepar
     facts = fingerprint(dataset, split.train)
     plan = require_fit(stated, dataset) if stated is not None else _planned(facts, len(dataset.classes), options)
     plan = with_class_weights(plan.with_settings(options.settings), facts)
+    with torch.device("meta"):  # costs nothing, and tells now what could not be built later
+        build_network(plan, pretrained=False)
     return Prepared(dataset, report, split, facts, plan, leaks)
 
 

@@ -1,6 +1,7 @@
 """The plan: every number a training run uses, with its reason, decided from the data and the time at hand."""
 
 from unetkit.plan.make import make_plan
+from unetkit.plan.network import build_network
 from unetkit.plan.schema import DataPlan, ModelPlan, Plan, PredictionPlan, TrainingPlan, read_plan, write_plan
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "Plan",
     "PredictionPlan",
     "TrainingPlan",
+    "build_network",
     "make_plan",
     "read_plan",
     "write_plan",

@@ -1,0 +1,5 @@
+"""`python -m unetkit` is the command line."""
+
+from unetkit.cli import main
+
+main()

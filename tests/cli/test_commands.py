@@ -1,0 +1,175 @@
+"""The commands as users type them: outputs, exit codes, and one line instead of a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unetkit.formats import read_image, read_mask
+
+TINY = ["--model", "unet", "--set", "model.width=4", "--set", "model.depth=2", "--set", "training.patch=[32, 32]"]
+
+
+def unetkit(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "unetkit", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def run(discs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "discs"
+    unetkit("train", discs, "--steps", 60, *TINY, "--out", out)
+    return out
+
+
+def test_a_run_leaves_behind_what_the_documentation_names(run: Path) -> None:
+    for name in (
+        "plan.yaml", "classes.yaml", "split.json", "environment.json", "STATUS.json", "log.txt", "events.jsonl",
+        "results.csv", "curves.svg", "weights/best.safetensors", "weights/last.pt", "test/per_image.csv",
+        "test/summary.json", "report.html",
+    ):  # fmt: skip
+        assert (run / name).stat().st_size >= (0 if name in ("events.jsonl",) else 1), name
+    assert list((run / "test" / "overlays").glob("*.png"))
+    assert json.loads((run / "STATUS.json").read_text())["state"] == "done"
+
+
+def test_check_says_ready_and_speaks_json(discs: Path) -> None:
+    assert "ready to train on" in unetkit("check", discs).stdout
+    assert json.loads(unetkit("check", discs, "--json").stdout)["ok"] is True
+
+
+def test_plan_gives_reasons_and_a_file_to_edit(discs: Path, tmp_path: Path) -> None:
+    out = unetkit("plan", discs, "--steps", 5, "--out", tmp_path / "plan.yaml").stdout
+    assert "training.loss" in out
+    assert "because" in out
+    text = (tmp_path / "plan.yaml").read_text()
+    assert "steps: 5" in text
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(text.replace("steps: 5", "steps: 3"))
+    unetkit("train", discs, "--plan", changed, "--out", tmp_path / "run")
+    assert "steps: 3" in (tmp_path / "run" / "plan.yaml").read_text()
+
+
+def test_predictions_come_in_the_encoding_of_the_masks(run: Path, discs: Path, tmp_path: Path) -> None:
+    unetkit("predict", run, discs / "images", "--out", tmp_path, "--save", "labels,probabilities,overlay")
+    for n in range(8):
+        labels = read_mask(tmp_path / f"disc_{n}.png").values
+        probabilities = read_image(tmp_path / f"disc_{n}_probabilities.tif").pixels
+        assert set(np.unique(labels)) <= {0, 255}
+        assert probabilities.shape == (2, *labels.shape)
+        assert ((probabilities[1] > probabilities[0]) == (labels == 255)).all()
+        assert read_image(tmp_path / f"disc_{n}_overlay.png").pixels.shape == (3, *labels.shape)
+    refused = unetkit("predict", run, discs / "images", "--out", tmp_path, code=2)
+    assert "--overwrite" in refused.stderr
+    unetkit("predict", run, discs / "images", "--out", tmp_path, "--overwrite")
+    inside = unetkit("predict", run, discs / "images", "--out", discs / "images", "--overwrite", code=2)
+    assert "would replace an input image" in inside.stderr
+
+
+def test_a_bad_image_among_good_ones_is_named_and_the_rest_is_done(run: Path, discs: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"")
+    done = unetkit("predict", run, bad, discs / "images" / "disc_0.png", "--out", tmp_path / "out", code=1)
+    assert "bad.png" in done.stderr
+    assert (tmp_path / "out" / "disc_0.png").is_file()
+    assert not (tmp_path / "out" / "bad.png").exists()
+
+
+def test_scores_of_own_and_of_foreign_masks_agree(run: Path, discs: Path, tmp_path: Path) -> None:
+    own = json.loads(unetkit("evaluate", run, "--split", "val", "--json").stdout)
+    names = json.loads((run / "split.json").read_text())["val"]
+    (tmp_path / "truth").mkdir()
+    for name in names:
+        (tmp_path / "truth" / f"{name}.png").write_bytes((discs / "masks" / f"{name}.png").read_bytes())
+    unetkit("predict", run, *(discs / "images" / f"{name}.png" for name in names), "--out", tmp_path / "masks")
+    foreign = json.loads(unetkit("score", tmp_path / "masks", tmp_path / "truth", "--json").stdout)
+    assert foreign["mean"]["dice"]["mean"] == pytest.approx(own["mean"]["dice"]["mean"])
+
+
+def test_the_plan_of_a_run_repeats_it(run: Path, discs: Path, tmp_path: Path) -> None:
+    unetkit("train", discs, "--plan", run / "plan.yaml", "--out", tmp_path / "again")
+    assert (tmp_path / "again" / "weights" / "best.safetensors").read_bytes() == (
+        run / "weights" / "best.safetensors"
+    ).read_bytes()
+
+
+def test_a_timed_run_holds_its_time_and_can_be_repeated(discs: Path, tmp_path: Path) -> None:
+    unetkit("train", discs, "--time", "8s", *TINY, "--out", tmp_path / "timed")
+    history = (tmp_path / "timed" / "results.csv").read_text().splitlines()
+    assert float(history[-1].split(",")[1]) == pytest.approx(8, abs=2)
+    unetkit("train", discs, "--plan", tmp_path / "timed" / "plan.yaml", "--out", tmp_path / "again")
+    weights = [(tmp_path / name / "weights" / "best.safetensors").read_bytes() for name in ("timed", "again")]
+    assert weights[0] == weights[1]
+
+
+def test_folds_are_trained_once_and_predict_together(discs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "folds"
+    unetkit("train", discs, "--folds", 3, "--steps", 4, *TINY, "--out", out)
+    summary = json.loads((out / "test" / "summary.json").read_text())
+    assert summary["images"] == 8  # every image was tested once
+    stamps = [(out / f"fold_{n}" / "weights" / "best.safetensors").stat().st_mtime_ns for n in (1, 2, 3)]
+    unetkit("train", discs, "--folds", 3, "--steps", 4, *TINY, "--out", out, "--resume")
+    assert [(out / f"fold_{n}" / "weights" / "best.safetensors").stat().st_mtime_ns for n in (1, 2, 3)] == stamps
+    unetkit("predict", out, discs / "images" / "disc_1.png", "--out", tmp_path / "masks")
+
+
+def test_ctrl_c_keeps_everything_and_says_how_to_go_on(discs: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "unetkit", "train", discs, "--steps", 100000, *TINY, "--out", tmp_path / "run"]
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "run" / "STATUS.json").is_file():
+        assert process.poll() is None, process.communicate()
+    os.kill(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "--resume" in errors
+    assert "Traceback" not in errors
+    assert (tmp_path / "run" / "weights" / "last.pt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        (["check", "no-such-folder"], 1, "no-such-folder"),
+        (["train", "no-such-folder", "--steps", 1], 1, "no-such-folder"),
+        (["train", "DATA", "--time", "soon"], 2, "not understood"),
+        (["train", "DATA", "--time", "1m", "--steps", 5], 2, "one of the two"),
+        (["train", "DATA", "--steps", 5, "--model", "unte"], 2, "did you mean 'unet'"),
+        (["train", "DATA", "--steps", 5, "--set", "training.bath=1"], 2, "did you mean 'batch'"),
+        (["train", "DATA", "--steps", 5, "--model", "unet", "--set", "model.depth=40"], 2, "depth"),
+        (["train", "DATA", "--steps", 5, "--model", "unet", "--set", "model.detph=2"], 2, "detph"),
+        (["train", "DATA", "--steps", 5, "--device", "cuda:7"], 2, "--device cpu"),
+        (["train", "DATA", "--folds", 50, "--steps", 5], 2, "folds"),
+        (["train", "DATA", "--resume", "--out", "nowhere"], 1, "no run to resume"),
+        (["train", "DATA", "--resume"], 2, "--out RUN --resume"),
+        (["predict", "nowhere", "DATA/images", "--out", "x"], 1, "no such run"),
+        (["predict", "DATA", "DATA/images", "--out", "x"], 1, "no finished run"),
+        (["evaluate", "nowhere"], 1, "no such run"),
+        (["score", "DATA/masks", "nowhere"], 1, "nowhere"),
+        (["frobnicate"], 2, "No such command"),
+    ],
+)
+def test_mistakes_get_one_line(
+    arguments: list[object], code: int, complaint: str, discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [str(a).replace("DATA", str(discs)) for a in arguments]
+    if words[0] == "train" and "--out" not in words and "--resume" not in words:
+        words += ["--out", str(tmp_path / "run")]
+    assert complaint in unetkit(*words, code=code).stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_importing_and_asking_for_help_do_not_load_torch() -> None:
+    code = "import sys, unetkit, unetkit.cli; assert 'torch' not in sys.modules, 'torch was imported'"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert "predict" in unetkit("--help").stdout
