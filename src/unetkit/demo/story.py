@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,29 @@ from unetkit.training import Hooks, RunFolder
 MARK = "demo.json"
 MADE_BY = "unetkit demo"
 
-DATASETS: dict[str, tuple[Callable[[Path], None], Callable[[], Mapping[str, list[str]]]]] = {
-    "cells": (write_cells, cell_names),
-    "coins": (write_coins, coin_names),
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """One dataset of the demo.
+
+    Args:
+        about: what the user is told before training.
+        write: writes it to a folder.
+        names: the names of its images by part of the split.
+    """
+
+    about: str
+    write: Callable[[Path], None]
+    names: Callable[[], Mapping[str, list[str]]]
+
+
+CHAPTERS = {
+    "cells": Chapter("cells: generated microscopy with exact truth", write_cells, cell_names),
+    "coins": Chapter(
+        "coins: crops of one real photograph, so the score tells about this photograph only", write_coins, coin_names
+    ),
 }
-"""Name of each dataset and run: what writes it, and the names of its images."""
+"""Name of each dataset and of its run."""
 
 
 def run_demo(out: Path, *, time: float, device: str = "auto", hooks: Hooks | None = None) -> list[RunFolder]:
@@ -51,10 +70,10 @@ def run_demo(out: Path, *, time: float, device: str = "auto", hooks: Hooks | Non
         >>> run_demo(Path("demo"), time=75)[0].report  # doctest: +SKIP
         PosixPath('demo/runs/cells/report.html')
     """
-    mark = _claim(out)
-    runs = []
-    for name, (write, _) in DATASETS.items():
-        write(out / name)
+    mark, hooks, runs = _claim(out), hooks or Hooks(), []
+    for name, chapter in CHAPTERS.items():
+        hooks.say(chapter.about)
+        chapter.write(out / name)
         run = out / "runs" / name
         if run.is_dir():
             shutil.rmtree(run)
@@ -92,11 +111,12 @@ def _claim(out: Path) -> dict[str, Any]:
 def _require_no_strangers(out: Path, mark: Mapping[str, Any]) -> None:
     """Refuse a demo's folder in which the user put files of their own where the demo writes."""
     strangers = []
-    for name, (_, names) in DATASETS.items():
-        images = [stem for part in names().values() for stem in part]
+    for name, chapter in CHAPTERS.items():
+        images = [stem for part in chapter.names().values() for stem in part]
         known = {out / name / folder / f"{stem}.png" for folder in ("images", "masks") for stem in images}
         known |= {out / name / file for file in ("splits.json", "classes.yaml", "README.md")}
-        strangers += [path for path in sorted((out / name).rglob("*")) if path.is_file() and path not in known]
+        files = (path for path in sorted((out / name).rglob("*")) if path.is_file() and not path.name.startswith("."))
+        strangers += [path for path in files if path not in known]
         run = out / "runs" / name
         if run.exists() and name not in mark["runs"]:
             strangers.append(run)

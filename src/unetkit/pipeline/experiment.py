@@ -175,7 +175,9 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
         saved = run.load_state()
         begun = started if saved is None else monotonic() - saved["outcome"]["seconds"]
         deadline = begun + training.time - WRITING
-    run.set_status("running")
+    if world.leads:
+        run.set_status("running")
+        hooks.say(f"training {plan.model.name} on {len(split.train)} images, {len(split.val)} choose the weights")
     try:
         spent = monotonic() - started
         outcome = fit(
@@ -184,6 +186,9 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
     except (UnetkitError, Stopped) as error:
         run.set_status("stopped" if isinstance(error, Stopped) else "failed", reason=str(error))
         raise
+    if world.leads:
+        found = f"best score {outcome.best_score:.3f} at step {outcome.best_step} of {outcome.step}"
+        hooks.say(f"{found}; {outcome.seconds:.0f} s in all")
     if world.leads and outcome.replans:
         write_plan(run.plan, _with_replans(plan, outcome))
     return outcome
