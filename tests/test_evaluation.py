@@ -310,8 +310,14 @@ def test_masks_without_partner_are_listed(tmp_path: Path) -> None:
     prediction = save(tmp_path / "p", binary_truth(("b", "c", "x")))
     with pytest.raises(InputError) as caught:
         score_folders(prediction, truth)
-    assert "1 true masks without a prediction (a)" in str(caught.value)
-    assert "1 predictions without a true mask (x)" in str(caught.value)
+    assert "1 of 3 true masks have no prediction" in str(caught.value)
+    assert "none for a" in str(caught.value)
+
+
+def test_predictions_nobody_labelled_are_left_out(tmp_path: Path) -> None:
+    truth = save(tmp_path / "t", binary_truth(("b", "c")))
+    prediction = save(tmp_path / "p", binary_truth(("b", "c", "x")))
+    assert {row["image"] for row in score_folders(prediction, truth).rows} == {"b", "c"}
 
 
 def test_folders_that_cannot_be_paired(tmp_path: Path) -> None:

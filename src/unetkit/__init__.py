@@ -15,9 +15,11 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-# Threads that spin while they wait for each other make a training many times slower as soon as another program wants
-# a core. This has to be said before torch is loaded; what the user says in the environment counts more.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Threads that spin for long while they wait for each other make a training many times slower as soon as another
+# program wants a core; threads that sleep at once cost a fifth on an idle machine. A short spin has most of both
+# (benchmarks/busy_core.py). It has to be said before torch is loaded; what the environment says already counts more.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 _HOMES = {
     "Options": "unetkit.pipeline",

@@ -282,6 +282,8 @@ def score_folders(
 ) -> Evaluation:
     """Score masks that anyone made against the truth, paired by path below the folders without suffix.
 
+    Predictions without a true mask are left out.
+
     Predictions may be written as the truth is ("truth"), as class indices 0 … K−1 ("indices"), or, of two classes, as 0
     and 255 ("binary"). Which it is follows from all their values together; where two readings fit and disagree, the
     user must say.
@@ -298,7 +300,7 @@ def score_folders(
         The evaluation; spacing is taken from the true masks.
 
     Raises:
-        InputError: masks without partner, sizes that differ, or values that fit no reading, or two.
+        InputError: true masks without a prediction, sizes that differ, or values that fit no reading, or two.
 
     Example:
         >>> score_folders("predictions", "data/masks").summary["mean"]["dice"]  # doctest: +SKIP
@@ -309,7 +311,7 @@ def score_folders(
     if classes is None:
         classes = infer_classes([truths[name] for name in sorted(truths)])
     if encoding is None:
-        encoding = find_reading([predictions[name] for name in sorted(predictions)], classes)
+        encoding = find_reading([predictions[name] for name in sorted(truths)], classes)
     return evaluate_pairs(_read_pairs(predictions, truths, classes, encoding), classes, seed=seed, tolerance=tolerance)
 
 
@@ -344,21 +346,16 @@ def _masks_below(folder: Path) -> dict[str, Path]:
 def _require_partners(
     predictions: Mapping[str, Path], truths: Mapping[str, Path], prediction_folder: Path, truth_folder: Path
 ) -> None:
-    unscored, missing = sorted(predictions.keys() - truths.keys()), sorted(truths.keys() - predictions.keys())
-    if not unscored and not missing:
-        return
-    found = []
+    """Every true mask needs a prediction; predictions of images that nobody labelled do no harm."""
+    missing = sorted(truths.keys() - predictions.keys())
     if missing:
-        found.append(f"{len(missing)} true masks without a prediction ({_listed(missing)})")
-    if unscored:
-        found.append(f"{len(unscored)} predictions without a true mask ({_listed(unscored)})")
-    raise InputError(
-        "predictions and true masks do not pair",
-        file=prediction_folder,
-        found=" and ".join(found),
-        expected=f"the same names as below {truth_folder}, whatever the suffix",
-        mend="leave in both folders only the masks to compare, under the same names",
-    )
+        raise InputError(
+            f"{len(missing)} of {len(truths)} true masks have no prediction",
+            file=prediction_folder,
+            found=f"{_listed(sorted(predictions))}; none for {_listed(missing)}",
+            expected=f"the names below {truth_folder}, whatever the suffix",
+            mend="give the predictions those names, or take out the true masks that shall not count",
+        )
 
 
 def _listed(names: Sequence[object], most: int = 8) -> str:

@@ -27,12 +27,20 @@ Time = Annotated[str | None, typer.Option(help="Time budget, such as 90s, 10m or
 Steps = Annotated[int | None, typer.Option(min=1, help="Optimiser steps instead of a time: repeatable bit for bit.")]
 Model = Annotated[str | None, typer.Option(help="Registered model; chosen from the data when left out.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of the split, the weights and the patches.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Of the split, the weights and the patches.  [default: 0]")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the plan.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 AllowLeakage = Annotated[
     bool, typer.Option("--allow-leakage", help="Train although training and test data share images or groups.")
 ]
+
+
+class Encoding(StrEnum):
+    """How masks to be scored are written."""
+
+    truth = "truth"
+    indices = "indices"
+    binary = "binary"
 
 
 class Part(StrEnum):
@@ -44,7 +52,7 @@ class Part(StrEnum):
 
 
 def _options(
-    time: str | None, steps: int | None, model: str | None, device: str, seed: int, settings: list[str] | None
+    time: str | None, steps: int | None, model: str | None, device: str, seed: int | None, settings: list[str] | None
 ) -> Options:
     from unetkit.pipeline import Options
 
@@ -83,7 +91,7 @@ def plan(
     steps: Steps = None,
     model: Model = None,
     device: Device = "auto",
-    seed: Seed = 0,
+    seed: Seed = None,
     settings: Set = None,
     out: Annotated[Path | None, typer.Option(help="Write the plan to this file, to edit it and train by it.")] = None,
     allow_leakage: AllowLeakage = False,
@@ -115,7 +123,7 @@ def train(
     model: Model = None,
     out: Annotated[Path | None, typer.Option(help="Run folder.  [default: runs/DATE-NAME]")] = None,
     device: Device = "auto",
-    seed: Seed = 0,
+    seed: Seed = None,
     settings: Set = None,
     plan: Annotated[Path | None, typer.Option(help="Train by this plan.yaml; a run's own repeats it exactly.")] = None,
     folds: Annotated[int, typer.Option(min=0, help="Cross-validate with so many models, used together after.")] = 0,
@@ -201,18 +209,21 @@ def evaluate(
         from unetkit.cli.show import show_scores
         from unetkit.pipeline import evaluate as evaluate_run
 
-        evaluation = evaluate_run(run, data, split=split.value if split else None, device=device, augment=tta or None)
+        assessment = evaluate_run(run, data, split=split.value if split else None, device=device, augment=tta or None)
         if as_json:
-            say_json(evaluation.summary)
+            say_json(assessment.summary)
         else:
-            show_scores(evaluation.summary)
-            typer.echo(f"report  {run / 'report.html'}")
+            show_scores(assessment.summary)
+            typer.echo(f"report  {assessment.report}")
 
 
 @app.command()
 def score(
     predictions: Annotated[Path, typer.Argument(help="Folder of masks somebody made.")],
     truth: Annotated[Path, typer.Argument(help="Folder of true masks, with the same names.")],
+    encoding: Annotated[
+        Encoding | None, typer.Option(help="How predictions are written: found out when left out.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for per_image.csv and summary.json.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -221,7 +232,7 @@ def score(
         from unetkit.cli.show import show_scores
         from unetkit.evaluation import score_folders, write_evaluation
 
-        evaluation = score_folders(predictions, truth)
+        evaluation = score_folders(predictions, truth, encoding=encoding.value if encoding else None)
         if out is not None:
             write_evaluation(out, evaluation)
         if as_json:

@@ -23,8 +23,8 @@ from scipy.ndimage import distance_transform_edt
 from unetkit.dataset.census import colour_keys, colour_of, is_coloured
 from unetkit.dataset.check import CheckReport
 from unetkit.dataset.findings import Case, Finding, listed
-from unetkit.dataset.rules_masks import clean_values, nearest_value, stray_table
 from unetkit.dataset.given import resolve
+from unetkit.dataset.rules_masks import clean_values, nearest_value, stray_table
 from unetkit.dataset.rules_splits import equal_images, part_of
 from unetkit.dataset.splits import PARTS
 from unetkit.dataset.survey import ImageFacts, MaskFacts, files_below

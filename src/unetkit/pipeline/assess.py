@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,6 +26,23 @@ from unetkit.training import RunFolder
 Part = Literal["train", "val", "test"]
 
 
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What an evaluation came to.
+
+    Args:
+        rows: one an image and foreground class.
+        summary: means with intervals; see `unetkit.evaluation.evaluate_pairs`.
+        folder: where per_image.csv, summary.json and overlays/ stand.
+        report: the report that shows it.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+    summary: dict[str, Any]
+    folder: Path
+    report: Path
+
+
 def evaluate(
     run: str | PathLike[str],
     data: str | PathLike[str] | None = None,
@@ -32,8 +50,11 @@ def evaluate(
     split: Part | None = None,
     device: str = "auto",
     augment: bool | None = None,
-) -> Evaluation:
+) -> Assessment:
     """Score a run's model and write its table, overlays and report.
+
+    The scores on the run's test images (where there are none, its val images) stand in RUN/test/ (RUN/val/) and in
+    RUN/report.html; any others have a folder of their own with a report of their own.
 
     Args:
         run: folder that `train` or `cross_validate` wrote.
@@ -43,7 +64,7 @@ def evaluate(
         augment: average flipped views; None takes the plan's choice.
 
     Returns:
-        Rows and summary, as in RUN/test/ (or RUN/val/, …).
+        Rows and summary, and where they stand.
 
     Raises:
         RunError: no such run, or its data are gone.
@@ -64,15 +85,14 @@ def evaluate(
     dataset = open_dataset(root, classes=read_classes(members[0].classes))
     foreign = home is None or root.resolve() != Path(home)
     gallery = Gallery(dataset)
-    part: str = split or "test"
     if foreign:
-        part = "foreign"
+        part = f"on_{root.resolve().name}"
         names = [sample.name for sample in dataset.labelled]
         pairs = gallery.predicted(names, load_predictor(run, device=device, augment=augment))
     else:
         splits = [Split.model_validate(member.read_json("split.json")) for member in members]
-        if split is None and not any(s.test for s in splits):
-            part = "val"
+        usual = "test" if any(s.test for s in splits) else "val"
+        part = split or usual
         pairs = (
             pair
             for member, own in zip(members, splits, strict=True)
@@ -81,11 +101,13 @@ def evaluate(
             )
         )
     evaluation = evaluate_pairs(pairs, dataset.classes)
-    _write(folder.path / part, evaluation, gallery)
+    place = folder.path / part
+    _write(place, evaluation, gallery)
     if history := members[0].read_history():
         write_text(folder.path / "curves.svg", curves_svg(history, members[0].load_weights()[1].get("step")))
-    write_report(folder.report, tell(folder, members, dataset, evaluation, gallery, part))
-    return evaluation
+    report = folder.report if not foreign and part == usual else place / "report.html"
+    write_report(report, tell(folder, members, dataset, evaluation, gallery, part))
+    return Assessment(evaluation.rows, evaluation.summary, place, report)
 
 
 def _write(folder: Path, evaluation: Evaluation, gallery: Gallery) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -50,6 +51,8 @@ def cross_validate(
         PosixPath('runs/2026-01-31-DATA')
     """
     options, hooks = options or Options(), hooks or Hooks()
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise UsageError("cross-validation runs in one process", mend="leave torchrun out, or leave --folds out")
     run = claim_folder(out, Path(data), resume=resume, proof="folds.json")
     names = [f"fold_{n}" for n in range(1, folds + 1)]
     if resume:
@@ -58,7 +61,7 @@ def cross_validate(
             raise UsageError("the run has another number of folds", found=folds, expected=len(stated["folds"]))
         splits = [Split.model_validate(split) for split in stated["splits"]]
     else:
-        splits = list(make_folds(open_dataset(data), folds=folds, seed=options.seed))
+        splits = list(make_folds(open_dataset(data), folds=folds, seed=options.seed or 0))
         write_json(run.path / "folds.json", {"folds": names, "splits": [s.model_dump(mode="json") for s in splits]})
     if options.time is not None or (options.steps is None and options.plan is None):
         options = replace(options, time=(options.time or 600.0) / folds)

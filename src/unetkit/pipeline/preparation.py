@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from unetkit.dataset import Dataset, Split
@@ -13,6 +14,7 @@ from unetkit.dataset.check import CheckReport, check
 from unetkit.dataset.fingerprint import Fingerprint, fingerprint
 from unetkit.dataset.splits import find_leaks, make_split
 from unetkit.errors import DatasetError, LeakageError, UsageError
+from unetkit.files import read_json
 from unetkit.losses import automatic_class_weights
 from unetkit.plan import Plan, build_network, make_plan, read_plan
 from unetkit.training.parallel import choose_device
@@ -42,10 +44,10 @@ class Options:
         steps: optimiser steps, instead of a time; the run can then be repeated bit for bit.
         model: registered name; chosen from the data when None.
         device: "auto", "cpu", "cuda" or "cuda:1".
-        seed: of the split, the weights, the patches and their augmentation.
+        seed: of the split, the weights, the patches and their augmentation; 0 when None.
         settings: changes to the plan, as "training.batch=4".
         allow_leakage: train although training and test data share images or groups.
-        plan: a plan.yaml to train by instead of making one; that of a timed run repeats the run exactly.
+        plan: a plan.yaml to train by instead of making one; a run's own, with split.json beside it, repeats the run.
         split: use this split instead of the dataset's own or a new one.
     """
 
@@ -53,7 +55,7 @@ class Options:
     steps: int | None = None
     model: str | None = None
     device: str = "auto"
-    seed: int = 0
+    seed: int | None = None
     settings: tuple[str, ...] = ()
     allow_leakage: bool = False
     plan: Path | None = None
@@ -80,10 +82,10 @@ def prepare(data: str | PathLike[str], options: Options | None = None) -> Prepar
         'unet'
     """
     options = options or Options()
-    stated = read_plan(options.plan) if options.plan is not None else None
+    stated = _stated_plan(options)
     report = check(data)
     dataset = require_sound(report, Path(data), allow_leakage=options.allow_leakage)
-    split = options.split or make_split(dataset, seed=options.seed)
+    split = options.split or _split_beside(options.plan) or make_split(dataset, seed=_seed(options, stated))
     leaks = tuple(find_leaks(dataset, split))
     if leaks and not options.allow_leakage:
         raise LeakageError(
@@ -94,10 +96,34 @@ def prepare(data: str | PathLike[str], options: Options | None = None) -> Prepar
         )
     facts = fingerprint(dataset, split.train)
     plan = require_fit(stated, dataset) if stated is not None else _planned(facts, len(dataset.classes), options)
-    plan = with_class_weights(plan.with_settings(options.settings), facts)
+    plan = completed(plan.with_settings(options.settings), facts)
     with torch.device("meta"):  # costs nothing, and tells now what could not be built later
         build_network(plan, pretrained=False)
     return Prepared(dataset, report, split, facts, plan, leaks)
+
+
+def _stated_plan(options: Options) -> Plan | None:
+    """The plan the user names, once it is known that nothing else contradicts it."""
+    if options.plan is None:
+        return None
+    also = [name for name in ("time", "steps", "model", "seed") if getattr(options, name) is not None]
+    if also:
+        raise UsageError(
+            f"a stated plan already says {' and '.join(also)}",
+            found=f"--plan with --{' --'.join(also)}",
+            mend="leave one out, or change the plan with --set, as in --set training.steps=500",
+        )
+    return read_plan(options.plan)
+
+
+def _split_beside(plan: Path | None) -> Split | None:
+    """The split of the run that a plan belongs to, where there is one."""
+    path = None if plan is None else plan.with_name("split.json")
+    return Split.model_validate(read_json(path)) if path is not None and path.is_file() else None
+
+
+def _seed(options: Options, stated: Plan | None) -> int:
+    return stated.training.seed if stated is not None else options.seed or 0
 
 
 def _planned(facts: Fingerprint, num_classes: int, options: Options) -> Plan:
@@ -108,7 +134,7 @@ def _planned(facts: Fingerprint, num_classes: int, options: Options) -> Plan:
         steps=options.steps,
         model=options.model,
         device=choose_device(options.device),
-        seed=options.seed,
+        seed=options.seed or 0,
     )
 
 
@@ -152,11 +178,16 @@ def require_sound(report: CheckReport, data: Path, *, allow_leakage: bool) -> Da
     return report.dataset
 
 
-def with_class_weights(plan: Plan, facts: Fingerprint) -> Plan:
-    """The plan with automatic class weights where its loss wants some and none are stated."""
-    if not plan.training.loss.startswith("weighted") or plan.training.class_weights is not None:
-        return plan
-    weights = automatic_class_weights(facts.class_shares)
-    training = plan.training.model_copy(update={"class_weights": weights})
-    reasons = {**plan.reasons, "training.class_weights": "rare classes count more (damped inverse frequency)"}
-    return plan.model_copy(update={"training": training, "reasons": reasons})
+def completed(plan: Plan, facts: Fingerprint) -> Plan:
+    """The plan with the numbers its choices need and nobody stated: class weights, the training set's intensities."""
+    settings = []
+    if plan.training.loss.startswith("weighted") and plan.training.class_weights is None:
+        settings.append(f"training.class_weights={list(automatic_class_weights(facts.class_shares))}")
+    if plan.normalization.kind == "dataset" and not plan.normalization.mean:
+        means, stds = ([getattr(c, name) for c in facts.intensity] for name in ("mean", "std"))
+        if not plan.normalization.per_channel:  # all channels as one: within their variances and between their means
+            joint = float(np.mean(means))
+            stds = [float(np.sqrt(np.mean(np.square(stds)) + np.var(means)))]
+            means = [joint]
+        settings += [f"normalization.mean={means}", f"normalization.std={stds}"]
+    return plan.with_settings(settings, reason="taken from the training images")

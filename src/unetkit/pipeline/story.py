@@ -38,7 +38,7 @@ def tell(
         dataset: the images that were scored.
         evaluation: their scores.
         gallery: their pictures.
-        part: which images these are: "test", "val", "train" or "foreign".
+        part: which images these are: "test", "val", "train", or "on_NAME" of another dataset.
     """
     first = members[0]
     plan = read_plan(first.plan)
@@ -62,7 +62,7 @@ def tell(
         best_step=facts.get("step"),
         summary=evaluation.summary,
         cases=gallery.cases,
-        augmentation=_sheet(dataset, split, plan) if part != "foreign" else None,
+        augmentation=_sheet(dataset, split, plan) if not part.startswith("on_") else None,
         suspects=gallery.suspects,
         missed=gallery.objects,
         unit=evaluation.summary["unit"],

@@ -143,11 +143,12 @@ class Plan(_Section):
                 rows.append((name, text, self.reasons.get(name, "")))
         return rows
 
-    def with_settings(self, settings: Iterable[str]) -> Plan:
+    def with_settings(self, settings: Iterable[str], *, reason: str = "stated by you") -> Plan:
         """The plan with values changed by the user, as `section.key=value`.
 
         Args:
             settings: such as "training.learning_rate=3e-4" or "model.depth=4"; the value is read as YAML.
+            reason: what the plan says of them.
 
         Raises:
             UsageError: unknown key, or a value that does not fit; the message names what would.
@@ -170,7 +171,7 @@ class Plan(_Section):
             if key not in values[section] and section != "model":
                 lookup(values[section], key, f"value of the plan's section {section}")
             values[section][key] = _yaml_value(text, setting)
-            values["reasons"][f"{section}.{key}"] = "stated by you"
+            values["reasons"][f"{section}.{key}"] = reason
         return _validated(values, "--set", UsageError)
 
 
