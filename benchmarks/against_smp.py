@@ -35,6 +35,9 @@ JUDGE_FLAGS = {"nuclei_dsb2018": ["--instances"], "em_isbi2012": ["--em"]}
 TRAIN_FLAGS = {"nuclei_dsb2018": ["--allow-leakage"]}
 """The groups of nuclei_dsb2018 are kinds of image over which its given split is stratified, not patients."""
 
+STATEMENTS = {"camvid": "ignore_values: [11]\n"}
+"""What a user has to state in classes.yaml: the rival's program knows it by the folder's name."""
+
 SETS = ("em_isbi2012", "nuclei_dsb2018", "camvid", "cropweed_cwfid", "magtile_defects", "retina_drive")
 
 
@@ -71,7 +74,11 @@ def run_cell(arguments: argparse.Namespace, name: str, system: str) -> dict[str,
     out.mkdir(parents=True)
     load, started = os.getloadavg()[0], monotonic()
     cpu = os.times().children_user
-    facts = train_unetkit(data, out, arguments.minutes) if system == "unetkit" else train_rival(arguments, data, out, system)
+    facts = (
+        train_unetkit(data, out, arguments.minutes)
+        if system == "unetkit"
+        else train_rival(arguments, data, out, system)
+    )
     judge = [str(arguments.rival_python), "evaluate.py", str(data.resolve()), str((out / "masks").resolve())]
     scores = json.loads(run([*judge, *JUDGE_FLAGS.get(name, [])], cwd=arguments.rival))
     return {
@@ -89,6 +96,8 @@ def run_cell(arguments: argparse.Namespace, name: str, system: str) -> dict[str,
 def train_unetkit(data: Path, out: Path, minutes: float) -> dict[str, Any]:
     """The two commands a user would type; predictions become class indices for the judge."""
     program = [str(Path(sys.executable).with_name("unetkit"))]
+    if data.name in STATEMENTS:
+        data = stated_copy(data, out / "data" / data.name)
     budget = ["--time", f"{minutes * 60:g}s", "--out", str(out / "run"), "--json"]
     run([*program, "train", str(data), *budget, *TRAIN_FLAGS.get(data.name, [])])
     split = json.loads((data / "splits.json").read_text())["test"]
@@ -99,6 +108,15 @@ def train_unetkit(data: Path, out: Path, minutes: float) -> dict[str, Any]:
     plan = (out / "run" / "plan.yaml").read_text()
     model = next(line.split(":")[1].strip() for line in plan.splitlines() if line.startswith("  name:"))
     return {"model": model, "steps": int(last["step"]), "train_s": last["seconds"]}
+
+
+def stated_copy(data: Path, copy: Path) -> Path:
+    """The data set, by links, with a classes.yaml."""
+    copy.mkdir(parents=True)
+    for entry in data.iterdir():
+        (copy / entry.name).symlink_to(entry.resolve())
+    (copy / "classes.yaml").write_text(STATEMENTS[data.name])
+    return copy
 
 
 def train_rival(arguments: argparse.Namespace, data: Path, out: Path, model: str) -> dict[str, Any]:
@@ -125,7 +143,9 @@ def tabulate(folder: Path) -> str:
     for name in dict.fromkeys(name for name, _ in cells):
         measure = MEASURE.get(name, "dice_per_image")
         row = [f"{cells[name, s][measure]:.4f}" if (name, s) in cells else "–" for s in systems]
-        lines.append(f"| {name} | {measure} | {' | '.join(row)} | {cells.get((name, 'unetkit'), {}).get('model', '–')} |")
+        lines.append(
+            f"| {name} | {measure} | {' | '.join(row)} | {cells.get((name, 'unetkit'), {}).get('model', '–')} |"
+        )
     dates = sorted({cell["date"] for cell in cells.values()})
     some = next(iter(cells.values()))
     lines += ["", f"{some['machine']}; torch {some['torch']}; unetkit {some['unetkit']}; {', '.join(dates)}.",

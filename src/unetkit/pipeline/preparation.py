@@ -95,8 +95,11 @@ def prepare(data: str | PathLike[str], options: Options | None = None) -> Prepar
             mend="correct splits.json or groups, or say --allow-leakage if the scores may be too good",
         )
     facts = fingerprint(dataset, split.train)
-    plan = require_fit(stated, dataset) if stated is not None else _planned(facts, len(dataset.classes), options)
-    plan = completed(plan.with_settings(options.settings), facts)
+    if stated is None:
+        plan = _planned(facts, len(dataset.classes), options)
+    else:
+        plan = require_fit(stated, dataset).with_settings(options.settings)
+    plan = completed(plan, facts)
     with torch.device("meta"):  # costs nothing, and tells now what could not be built later
         build_network(plan, pretrained=False)
     return Prepared(dataset, report, split, facts, plan, leaks)
@@ -135,6 +138,7 @@ def _planned(facts: Fingerprint, num_classes: int, options: Options) -> Plan:
         model=options.model,
         device=choose_device(options.device),
         seed=options.seed or 0,
+        settings=options.settings,
     )
 
 

@@ -9,8 +9,8 @@ from time import monotonic
 import torch
 import torch.nn.functional as F
 
-from unetkit.models import build_model
-from unetkit.plan.schema import DataPlan, ModelPlan
+from unetkit.plan.network import build_network
+from unetkit.plan.schema import Plan
 
 BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16")
 """Processor flags (x86, Arm) that say bfloat16 is multiplied natively; without them it is many times slower."""
@@ -25,50 +25,32 @@ def native_bfloat16() -> bool:
     return any(flag in line.split() for line in lines for flag in BFLOAT16_FLAGS)
 
 
-def step_seconds(
-    model: ModelPlan,
-    data: DataPlan,
-    *,
-    patch: tuple[int, ...],
-    batch: int,
-    device: torch.device,
-    precision: str = "float32",
-    seconds: float = 1.5,
-) -> float:
+def step_seconds(plan: Plan, device: torch.device, *, seconds: float = 1.5) -> float:
     """Time of one optimiser step.
 
     Args:
-        model: the network.
-        data: its inputs and outputs.
-        patch: spatial size in pixels.
-        batch: patches a step.
+        plan: network, patch, batch and precision.
         device: where.
-        precision: of the forward pass.
-        seconds: spend about this long; at least two steps are made.
+        seconds: spend about this long; at least three steps are made.
 
     Returns:
         Median seconds a step, the first one left out.
     """
+    training, dims = plan.training, plan.data.spatial_dims
     # weights drawn here must not shift those of the run that follows
     with torch.random.fork_rng():
-        network = build_model(
-            model.name,
-            in_channels=data.channels,
-            num_classes=data.num_classes,
-            spatial_dims=data.spatial_dims,
-            **model.options,
-        ).to(device)
-        images = torch.randn(batch, data.channels, *patch, device=device)
-    if data.spatial_dims == 2:
+        network = build_network(plan, pretrained=False).to(device)
+        images = torch.randn(training.batch, plan.data.channels, *training.patch, device=device)
+    if training.channels_last and dims == 2:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         images = images.contiguous(memory_format=torch.channels_last)
-    target = torch.zeros(batch, *patch, dtype=torch.long, device=device)
+    target = torch.zeros(training.batch, *training.patch, dtype=torch.long, device=device)
     optimizer = torch.optim.AdamW(network.parameters(), 1e-6)
     times: list[float] = []
     began = monotonic()
     while len(times) < 3 or monotonic() - began < seconds:
         started = monotonic()
-        with torch.autocast(device.type, getattr(torch, precision), enabled=precision != "float32"):
+        with torch.autocast(device.type, getattr(torch, training.precision), enabled=training.precision != "float32"):
             logits = network(images)
         loss = F.cross_entropy(logits.float(), target)
         optimizer.zero_grad(set_to_none=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +20,10 @@ from unetkit.registry import lookup
 
 VERSION = 1
 """Raised when an older plan can no longer be read as it stands."""
+
+
+STATED = "stated by you"
+"""The reason for what the user decided; nothing overrides it."""
 
 
 class _Section(BaseModel):
@@ -143,7 +147,7 @@ class Plan(_Section):
                 rows.append((name, text, self.reasons.get(name, "")))
         return rows
 
-    def with_settings(self, settings: Iterable[str], *, reason: str = "stated by you") -> Plan:
+    def with_settings(self, settings: Iterable[str], *, reason: str = STATED) -> Plan:
         """The plan with values changed by the user, as `section.key=value`.
 
         Args:
@@ -157,22 +161,39 @@ class Plan(_Section):
             >>> plan.with_settings(["training.batch=4"]).training.batch  # doctest: +SKIP
             4
         """
-        values = self.model_dump(mode="json")
+        values: dict[str, Any] = {}
+        known = self.model_dump(mode="json", exclude={"reasons", "version"})
         for setting in settings:
             name, equals, text = setting.partition("=")
             section, dot, key = name.strip().partition(".")
-            if not equals or not dot or section not in values or not isinstance(values[section], dict):
-                sections = ", ".join(k for k in values if isinstance(values[k], dict) and k != "reasons")
+            if not equals or not dot or section not in known:
+                sections = ", ".join(known)
                 raise UsageError(
                     "--set is not understood",
                     found=setting,
                     expected=f"SECTION.KEY=VALUE with SECTION one of {sections}",
                 )
-            if key not in values[section] and section != "model":
-                lookup(values[section], key, f"value of the plan's section {section}")
-            values[section][key] = _yaml_value(text, setting)
-            values["reasons"][f"{section}.{key}"] = reason
-        return _validated(values, "--set", UsageError)
+            if section != "model":
+                lookup(known[section], key, f"value of the plan's section {section}")
+            values[f"{section}.{key}"] = _yaml_value(text, setting)
+        return self.changed(values, reason)
+
+    def changed(self, values: Mapping[str, Any], reason: str) -> Plan:
+        """The plan with other values.
+
+        Args:
+            values: "section.key" → value.
+            reason: what the plan says of them; "" for values that are only tried.
+
+        Raises:
+            UsageError: a value that does not fit; the message names what would.
+        """
+        plan = self.model_dump(mode="json")
+        for name, value in values.items():
+            section, _, key = name.partition(".")
+            plan[section][key] = value
+            plan["reasons"][name] = reason
+        return _validated(plan, "--set", UsageError)
 
 
 def _yaml_value(text: str, setting: str) -> Any:

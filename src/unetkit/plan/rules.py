@@ -1,0 +1,182 @@
+"""What a plan decides from the data alone. Every rule is one small function that gives its reasons in plain words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from unetkit.dataset.fingerprint import Fingerprint
+from unetkit.models import MODELS
+from unetkit.plan.schema import STATED
+from unetkit.registry import lookup
+
+UPRIGHT = 0.35
+"""Orientation scores above this mean that up and down are different things (streets), below that they are not."""
+
+COLOURFUL = 0.04
+"""Colour above this means photographs in colour: the pretrained encoder has seen such."""
+
+WIDE = 6.0
+"""Structures with a median width below this many pixels are finer than the first level of a pretrained encoder."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """A plan in the making.
+
+    Args:
+        facts: the fingerprint of the training images.
+        gpu: whether training runs on one.
+        wanted: the model the user named.
+        values: section → key → value, as far as decided.
+        reasons: "section.key" → why.
+    """
+
+    facts: Fingerprint
+    gpu: bool
+    wanted: str | None = None
+    values: dict[str, dict[str, Any]] = field(
+        default_factory=lambda: {"model": {}, "training": {}, "augmentation": {}, "normalization": {}}
+    )
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def put(self, key: str, value: Any, reason: str) -> None:
+        """Decide one value."""
+        section, _, name = key.partition(".")
+        self.values[section][name] = value
+        self.reasons[key] = reason
+
+
+def normalization(draft: Draft) -> None:
+    """Each image by itself; channels apart where they measure different things."""
+    facts = draft.facts
+    means = [channel.mean for channel in facts.intensity]
+    spreads = [max(channel.std, 1e-9) for channel in facts.intensity]
+    unlike = facts.channels > 4 or (facts.channels > 1 and max(spreads) > 4 * min(spreads))
+    apart = f"channels are on different scales (means {min(means):.3g} to {max(means):.3g})"
+    draft.put("normalization.kind", "image", "each image is scaled by itself: exposure and staining matter less")
+    draft.put("normalization.per_channel", unlike, apart if unlike else "one scale for all keeps ratios of colours")
+
+
+def patch_and_batch(draft: Draft) -> None:
+    """Patches of at most 256 px (64 in volumes), two a step on a CPU, eight on a GPU."""
+    facts = draft.facts
+    volume = facts.spatial_dims == 3
+    most, unit = (64, 8) if volume else (256, 32)
+    patch = tuple(max(unit, min(extent, most) // unit * unit) for extent in facts.shapes_median)
+    shape = " × ".join(map(str, facts.shapes_median))
+    draft.put("training.patch", patch, f"context enough, and many steps in the time; the median image has {shape}")
+    if draft.gpu:
+        draft.put("training.batch", 8, "a GPU is idle with fewer")
+    else:
+        draft.put("training.batch", 2, "on a CPU larger batches cost as much a patch, and steps matter most")
+
+
+def symmetries(draft: Draft) -> None:
+    """Flips and turns, unless the picture has an up and a down."""
+    facts = draft.facts
+    upright = facts.orientation > UPRIGHT
+    score = f"orientation score {facts.orientation:.2f}"
+    if upright:
+        why = f"up and down are different things here ({score}): only left and right are swapped"
+        flips: tuple[bool, ...] = (*[False] * (facts.spatial_dims - 1), True)
+    else:
+        why = f"no direction is special here ({score} of 1)"
+        flips = (True,) * facts.spatial_dims
+    draft.put("augmentation.flips", flips, why)
+    draft.put("augmentation.quarter_turns", not upright, why)
+
+
+def deformations(draft: Draft) -> None:
+    """One patch in three is warped: turned, scaled, sheared and bent."""
+    facts = draft.facts
+    upright = facts.orientation > UPRIGHT
+    patch = draft.values["training"]["patch"]
+    draft.put("augmentation.warp_probability", 0.33, "the others keep their exact pixels, and that costs no time")
+    draft.put(
+        "augmentation.rotation", 10.0 if upright else 45.0, "a little tilt" if upright else "any angle is possible"
+    )
+    draft.put("augmentation.scale", (0.75, 1.35), "things come in sizes and distances")
+    draft.put("augmentation.shear", 5.0, "a little perspective")
+    if upright:
+        draft.put("augmentation.elastic_sigma", 0.0, "made things do not bend")
+    else:
+        sigma = round(min(10.0, min(patch) / 16), 1)  # beyond an eighth of the grid's distance the picture folds
+        draft.put("augmentation.elastic_sigma", sigma, "tissue, cells and plants bend (px, as in the 2015 paper)")
+    if facts.spacing is not None:
+        draft.put("augmentation.spacing", facts.spacing, "true distances, as the files state them")
+
+
+def intensities(draft: Draft) -> None:
+    """Exposure, contrast, focus and noise vary a little, in a few patches."""
+    for key, value, reason in (
+        ("intensity_probability", 0.15, "a few patches look different, most look as they are"),
+        ("brightness", 0.3, "exposure varies"),
+        ("contrast", (0.75, 1.3), "exposure varies"),
+        ("gamma", (0.7, 1.4), "staining and sensors differ"),
+        ("blur", 1.0, "focus varies"),
+        ("noise", 0.1, "sensors are noisy"),
+    ):
+        draft.put(f"augmentation.{key}", value, reason)
+
+
+def model(draft: Draft) -> None:
+    """A pretrained encoder for colour photographs of things that are not thin, else a slim plain U-Net."""
+    facts = draft.facts
+    widths = facts.thickness[1:] or facts.thickness
+    if draft.wanted is not None:
+        lookup(MODELS, draft.wanted, "model")
+        draft.put("model.name", draft.wanted, STATED)
+    elif facts.spatial_dims == 3:
+        draft.put("model.name", "unet", "volumes: there is no pretrained encoder for them")
+    elif facts.channels != 3 or facts.colour <= COLOURFUL:
+        draft.put("model.name", "unet", "no colour photographs, and an encoder pretrained on those has little to give")
+    elif median(widths) < WIDE:
+        thin = f"structures of about {median(widths):.0f} px"
+        draft.put("model.name", "unet", f"{thin} are finer than the first level of a pretrained encoder")
+    else:
+        draft.put("model.name", "unet-lite0", "colour photographs: an encoder pretrained on photographs knows them")
+    if draft.values["model"]["name"] != "unet":
+        return
+    smallest = min(draft.values["training"]["patch"])
+    most = 5 if draft.gpu else 3
+    depth = max(1, min(most, int(math.log2(smallest)) - 2))
+    draft.put("model.depth", depth, "a GPU has time for more context" if draft.gpu else "steps beat depth on a CPU")
+    if draft.gpu:
+        draft.put("model.width", 32, "a GPU is idle with fewer channels")
+    else:
+        draft.put("model.width", 8, "slim: steps beat channels on a CPU")
+
+
+def loss(draft: Draft) -> None:
+    """Cross-entropy and Dice; a third of the patches hold a rare class."""
+    draft.put("training.loss", "ce+dice", "cross-entropy is smooth, Dice is what counts; together they rarely fail")
+    draft.put("training.foreground", 0.33, "a third of the patches is made to hold a rare class")
+
+
+def optimization(draft: Draft) -> None:
+    """AdamW with a rate that falls to zero when the time is over."""
+    pretrained = draft.values["model"]["name"] == "unet-lite0"
+    draft.put("training.optimizer", "adamw", "reaches a good score in the fewest steps")
+    if pretrained:
+        draft.put("training.learning_rate", 1e-3, "pretrained weights want smaller steps")
+    else:
+        draft.put("training.learning_rate", 4e-3, "large, as BatchNorm allows: short runs need large steps")
+    draft.put("training.schedule", "cosine", "falls to zero when the budget ends: the last steps settle")
+    draft.put("training.ema", 0.99, "the mean of the last hundred weights is steadier than the last ones")
+
+
+RULES: tuple[Callable[[Draft], None], ...] = (
+    normalization,
+    patch_and_batch,
+    symmetries,
+    deformations,
+    intensities,
+    model,
+    loss,
+    optimization,
+)
+"""In the order in which they build on each other."""
