@@ -148,9 +148,9 @@ def tabulate(folder: Path) -> str:
         )
     dates = sorted({cell["date"] for cell in cells.values()})
     some = next(iter(cells.values()))
-    lines += ["", f"{some['machine']}; torch {some['torch']}; unetkit {some['unetkit']}; {', '.join(dates)}.",
-              "Cores used while training, and the load before it:", "",
-              *(f"- {n} {s}: {c['cores_used']} cores, load {c['load_before']}" for (n, s), c in cells.items())]  # fmt: skip
+    lines += ["", f"{some['machine']}; torch {some['torch']}; unetkit {some['unetkit']}; {', '.join(dates)}."]
+    lines += ["Cores used while training, and the load of the machine before it:", ""]
+    lines += [f"- {n} {s}: {c['cores_used']} cores, load {c['load_before']}" for (n, s), c in cells.items()]
     return "\n".join(lines) + "\n"
 
 

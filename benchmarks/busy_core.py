@@ -3,8 +3,8 @@
     python benchmarks/busy_core.py [--repeats 5]
 
 Waiting threads may spin (OMP_WAIT_POLICY=ACTIVE), sleep at once (PASSIVE), or spin shortly and then sleep, which is
-what unetkit asks for. Each is timed alone and beside a busy process, interleaved; a repeat is the median of eight training
-steps of a U-Net of width 8 and depth 3 on two patches of 256 × 256. The table gives medians over the repeats.
+what unetkit asks for. Each is timed alone and beside a busy process, interleaved; a repeat is the median of eight
+training steps of a U-Net of width 8 and depth 3 on two patches of 256 × 256. The table gives medians over repeats.
 """
 
 from __future__ import annotations
@@ -49,9 +49,7 @@ def seconds(policy: dict[str, str], *, busy: bool) -> tuple[float, str]:
     other = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if busy else None
     try:
         command = [sys.executable, "-c", STEPS]
-        words = subprocess.run(
-            command, env={**clean, **policy}, capture_output=True, text=True, check=True
-        ).stdout.split()
+        done = subprocess.run(command, env={**clean, **policy}, capture_output=True, text=True, check=True)
     finally:
         if other is not None:
             other.kill()
@@ -79,8 +77,8 @@ def main() -> None:
     for name in POLICIES:
         alone, beside = (median(times[name, busy]) for busy in (False, True))
         lines.append(f"| {name} | {alone * 1000:.0f} | {beside * 1000:.0f} | {beside / alone:.2f} |")
-    lines += ["", f"Medians of {repeats} interleaved repeats; {platform.machine()}, {os.cpu_count()} cores, torch {version}, "
-              f"Python {platform.python_version()}, {date.today()}."]  # fmt: skip
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, torch {version}, Python {platform.python_version()}"
+    lines += ["", f"Medians of {repeats} interleaved repeats; {machine}, {date.today()}."]
     OUT.write_text("\n".join(lines) + "\n")
     print(OUT.read_text())
 
