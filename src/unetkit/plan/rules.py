@@ -22,6 +22,9 @@ COLOURFUL = 0.04
 WIDE = 6.0
 """Structures with a median width below this many pixels are finer than the first level of a pretrained encoder."""
 
+VERY_WIDE = 24.0
+"""Where every class, background too, is wider than this (pixels), context matters more than detail, also in grey."""
+
 
 @dataclass(slots=True)
 class Draft:
@@ -124,21 +127,25 @@ def intensities(draft: Draft) -> None:
 
 
 def model(draft: Draft) -> None:
-    """A pretrained encoder for colour photographs of things that are not thin, else a slim plain U-Net."""
+    """A pretrained encoder for colour photographs of things that are not thin, and for wide things; else a plain U-Net."""
     facts = draft.facts
-    widths = facts.thickness[1:] or facts.thickness
+    width = median([width for width in facts.thickness[1:] if width > 0] or [0.0])
+    colourful = facts.channels == 3 and facts.colour > COLOURFUL
     if draft.wanted is not None:
         lookup(MODELS, draft.wanted, "model")
         draft.put("model.name", draft.wanted, STATED)
     elif facts.spatial_dims == 3:
         draft.put("model.name", "unet", "volumes: there is no pretrained encoder for them")
-    elif facts.channels != 3 or facts.colour <= COLOURFUL:
-        draft.put("model.name", "unet", "no colour photographs, and an encoder pretrained on those has little to give")
-    elif median(widths) < WIDE:
-        thin = f"structures of about {median(widths):.0f} px"
+    elif colourful and width >= WIDE:
+        draft.put("model.name", "unet-lite0", "colour photographs: an encoder pretrained on photographs knows them")
+    elif facts.channels in (1, 3) and min(facts.thickness) >= VERY_WIDE:
+        wide = f"all structures are wide ({min(facts.thickness):.0f} px or more)"
+        draft.put("model.name", "unet-lite0", f"{wide}: a pretrained encoder's context counts more than fine detail")
+    elif colourful:
+        thin = f"structures of about {width:.0f} px"
         draft.put("model.name", "unet", f"{thin} are finer than the first level of a pretrained encoder")
     else:
-        draft.put("model.name", "unet-lite0", "colour photographs: an encoder pretrained on photographs knows them")
+        draft.put("model.name", "unet", "no photographs in colour: an encoder pretrained on those has little to give")
     if draft.values["model"]["name"] != "unet":
         return
     smallest = min(draft.values["training"]["patch"])
@@ -164,7 +171,7 @@ def optimization(draft: Draft) -> None:
     if pretrained:
         draft.put("training.learning_rate", 1e-3, "pretrained weights want smaller steps")
     else:
-        draft.put("training.learning_rate", 4e-3, "large, as BatchNorm allows: short runs need large steps")
+        draft.put("training.learning_rate", 2e-3, "large, for short runs; at 4e-3 rare classes vanished")
     draft.put("training.schedule", "cosine", "falls to zero when the budget ends: the last steps settle")
     draft.put("training.ema", 0.99, "the mean of the last hundred weights is steadier than the last ones")
 
