@@ -127,7 +127,7 @@ def intensities(draft: Draft) -> None:
 
 
 def model(draft: Draft) -> None:
-    """A pretrained encoder for colour photographs of things that are not thin, and for wide things; else a plain U-Net."""
+    """A pretrained encoder for colour photographs of things not thin, and for very wide things; else a plain U-Net."""
     facts = draft.facts
     width = median([width for width in facts.thickness[1:] if width > 0] or [0.0])
     colourful = facts.channels == 3 and facts.colour > COLOURFUL
@@ -146,6 +146,8 @@ def model(draft: Draft) -> None:
         draft.put("model.name", "unet", f"{thin} are finer than the first level of a pretrained encoder")
     else:
         draft.put("model.name", "unet", "no photographs in colour: an encoder pretrained on those has little to give")
+    if draft.values["model"]["name"] == "unet-lite0" and not draft.gpu:
+        draft.put("model.widths", [8, 16, 24, 40, 80], "a slim decoder: on a CPU more steps beat more channels")
     if draft.values["model"]["name"] != "unet":
         return
     smallest = min(draft.values["training"]["patch"])
