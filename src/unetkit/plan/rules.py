@@ -26,6 +26,10 @@ VERY_WIDE = 24.0
 """Where every class, background too, is wider than this (pixels), context matters more than detail, also in grey."""
 
 
+MIXED = 2.0
+"""A modality spread above this means images of different kinds, dark field beside bright field."""
+
+
 @dataclass(slots=True)
 class Draft:
     """A plan in the making.
@@ -136,6 +140,8 @@ def model(draft: Draft) -> None:
         draft.put("model.name", draft.wanted, STATED)
     elif facts.spatial_dims == 3:
         draft.put("model.name", "unet", "volumes: there is no pretrained encoder for them")
+    elif facts.modality_spread > MIXED:
+        draft.put("model.name", "unet", "images of different kinds: photographs prepare an encoder for few of them")
     elif colourful and width >= WIDE:
         draft.put("model.name", "unet-lite0", "colour photographs: an encoder pretrained on photographs knows them")
     elif facts.channels in (1, 3) and min(facts.thickness) >= VERY_WIDE:
@@ -150,6 +156,10 @@ def model(draft: Draft) -> None:
         draft.put("model.widths", [8, 16, 24, 40, 80], "a slim decoder: on a CPU more steps beat more channels")
     if draft.values["model"]["name"] != "unet":
         return
+    if facts.modality_spread > MIXED:
+        spread = f"images are of different kinds (spread {facts.modality_spread:.1f})"
+        draft.put("model.norm", "instance", f"{spread}: each is normalised by itself, at the price of exact tiles")
+        draft.put("training.channels_last", False, "faster with this normalisation, measured")
     smallest = min(draft.values["training"]["patch"])
     most = 5 if draft.gpu else 3
     depth = max(1, min(most, int(math.log2(smallest)) - 2))
