@@ -184,7 +184,7 @@ def test_the_demo_trains_both_and_again(tmp_path: Path, monkeypatch: pytest.Monk
 
     def few_steps(options: Options) -> Options:
         assert options.time == 75
-        small = ("model.depth=2", "model.width=8", "training.patch=[64,64]", "training.batch=2")
+        small = ("model.name=unet", "model.depth=2", "model.width=8", "training.patch=[64,64]", "training.batch=2")
         return Options(steps=4, device=options.device, settings=small)
 
     train = story.train

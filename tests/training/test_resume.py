@@ -40,7 +40,8 @@ def assert_same(a: RunFolder, b: RunFolder) -> None:
     assert first.keys() == second.keys()
     for name in first:
         assert torch.equal(first[name], second[name]), name
-    assert [r["val_score"] for r in a.read_history()] == [r["val_score"] for r in b.read_history()]
+    for column in ("step", "train_loss", "val_loss", "val_score", "learning_rate"):
+        assert [row[column] for row in a.read_history()] == [row[column] for row in b.read_history()]
 
 
 @pytest.fixture(scope="module")

@@ -109,8 +109,10 @@ def training_display(*, quiet: bool = False) -> Iterator[TrainingDisplay]:
 
 
 def _resuming(stopped: Stopped) -> list[str]:
-    """The command that was typed, completed so that it goes on."""
+    """The command that was typed, completed so that it goes on; the demo begins anew."""
     words = ["unetkit", *sys.argv[1:]]
+    if words[1] == "demo":
+        return words
     if "--out" not in words and not any(word.startswith("--out=") for word in words):
         words += ["--out", str(stopped)]
     return words if "--resume" in words else [*words, "--resume"]

@@ -128,28 +128,29 @@ def list_inputs(inputs: Sequence[str | PathLike[str]]) -> dict[str, Path]:
         UsageError: a path that does not exist, a folder without images, or two images with one name.
     """
     jobs: dict[str, Path] = {}
-    for entry in map(Path, inputs):
-        if entry.is_dir():
-            found = {
-                f.relative_to(entry).with_suffix("").as_posix(): f for f in sorted(entry.rglob("*")) if is_image_path(f)
-            }
-            if not found:
-                raise UsageError("holds no images", file=entry, mend="name image files, or a folder with some")
-        elif entry.exists():
-            found = {entry.stem: entry}
-        else:
-            raise UsageError("does not exist", file=entry)
-        for name, path in found.items():
-            if name in jobs and jobs[name] != path:
-                raise UsageError(
-                    "two images would be written to one file",
-                    found=f"{jobs[name]} and {path}",
-                    mend="predict them into two folders",
-                )
-            jobs[name] = path
+    for name, path in (pair for entry in map(Path, inputs) for pair in _named(entry)):
+        if name in jobs and jobs[name] != path:
+            raise UsageError(
+                "two images would be written to one file",
+                found=f"{jobs[name]} and {path}",
+                mend="predict them into two folders",
+            )
+        jobs[name] = path
     if not jobs:
         raise UsageError("no images were named", mend="unetkit predict RUN IMAGES… --out DIR")
     return jobs
+
+
+def _named(entry: Path) -> list[tuple[str, Path]]:
+    """The images an input stands for, each with its name below the output folder."""
+    if entry.is_dir():
+        files = [path for path in sorted(entry.rglob("*")) if is_image_path(path)]
+        if not files:
+            raise UsageError("holds no images", file=entry, mend="name image files, or a folder with some")
+        return [(path.relative_to(entry).with_suffix("").as_posix(), path) for path in files]
+    if not entry.exists():
+        raise UsageError("does not exist", file=entry)
+    return [(entry.stem, entry)]
 
 
 def _targets(base: Path, source: Path, save: Sequence[str]) -> dict[str, Path]:

@@ -69,7 +69,9 @@ def make_plan(
         unit=fingerprint.unit,
     )
     device = torch.device(device)
-    draft = Draft(facts=fingerprint, gpu=device.type == "cuda", wanted=model)
+    settings = tuple(settings)
+    named = [setting.partition("=")[2].strip() for setting in settings if setting.startswith("model.name=")]
+    draft = Draft(facts=fingerprint, gpu=device.type == "cuda", wanted=named[-1] if named else model)
     for rule in RULES:
         rule(draft)
     draft.put("training.seed", seed, "the same seed gives the same weights")

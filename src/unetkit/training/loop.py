@@ -47,6 +47,7 @@ class Outcome:
     history: list[dict[str, float]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     loss: float = math.nan
+    recent: list[float] = field(default_factory=list)  # losses since the latest validation
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,21 +155,20 @@ def fit(
         state.restore(saved)
     outcome = state.outcome
     network = world.wrap(_Levels(model, training.deep_supervision))
-    clock, began, earlier, losses = Clock(deadline), monotonic(), outcome.seconds, list[float]()
+    clock, began, earlier = Clock(deadline), monotonic(), outcome.seconds
     clock.start(outcome.step)
     last_save = monotonic()
 
     while outcome.step < outcome.total:
-        losses.append(_step(state, network, plan, source, loss, world))
+        _step(state, network, plan, source, loss, world)
         outcome.seconds = earlier + monotonic() - began
         _replan(outcome, world.agree(clock.corrected(outcome.step, outcome.total, training.validate_every)), hooks)
         stopping = bool(world.agree(hooks.stop()))
         due = outcome.step % training.validate_every == 0 or outcome.step >= outcome.total
         if world.leads and due:
             started = monotonic()
-            _validate(state, validate, run, float(np.mean(losses)))
+            _validate(state, validate, run)
             clock.validated(monotonic() - started)
-            losses.clear()
         if world.leads and (due or stopping or monotonic() - last_save > SAVE_SECONDS):
             state.save(run)
             last_save = monotonic()
@@ -209,8 +209,8 @@ def _optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, training.learning_rate)
 
 
-def _step(state: _State, network: nn.Module, plan: Plan, source: PatchSource, loss: Loss, world: World) -> float:
-    """One optimiser step; returns the loss of the joint batch."""
+def _step(state: _State, network: nn.Module, plan: Plan, source: PatchSource, loss: Loss, world: World) -> None:
+    """One optimiser step on the loss of the joint batch."""
     training, outcome, device = plan.training, state.outcome, world.device
     state.model.train()
     images, target, valid = training_batch(plan, source, outcome.step, world.places(training.batch), device)
@@ -232,6 +232,7 @@ def _step(state: _State, network: nn.Module, plan: Plan, source: PatchSource, lo
     state.scaler.update()
     outcome.step += 1
     outcome.loss = value.item()
+    outcome.recent.append(outcome.loss)
     if not math.isfinite(outcome.loss):
         raise RunError(
             f"the loss became {outcome.loss} at step {outcome.step}",
@@ -239,7 +240,6 @@ def _step(state: _State, network: nn.Module, plan: Plan, source: PatchSource, lo
         )
     if state.average is not state.model:
         _follow(state.average, state.model, min(training.ema, outcome.step / (outcome.step + 10)))
-    return outcome.loss
 
 
 def training_batch(
@@ -301,7 +301,7 @@ def _replan(outcome: Outcome, total: int, hooks: Hooks) -> None:
     outcome.total = total
 
 
-def _validate(state: _State, validate: Validate, run: RunFolder, train_loss: float) -> None:
+def _validate(state: _State, validate: Validate, run: RunFolder) -> None:
     outcome = state.outcome
     val_loss, score = validate(state.average)
     outcome.history.append(
@@ -309,11 +309,12 @@ def _validate(state: _State, validate: Validate, run: RunFolder, train_loss: flo
             "step": outcome.step,
             "seconds": outcome.seconds,
             "learning_rate": state.optimizer.param_groups[0]["lr"],
-            "train_loss": train_loss,
+            "train_loss": float(np.mean(outcome.recent)),
             "val_loss": val_loss,
             "val_score": score,
         }
     )
+    outcome.recent.clear()
     if not score <= outcome.best_score:  # the first score counts even when it is NaN (no class to score)
         outcome.best_score, outcome.best_step = score, outcome.step
         run.save_weights(dict(state.average.state_dict()), step=outcome.step, score=score)
