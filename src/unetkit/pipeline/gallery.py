@@ -15,7 +15,7 @@ from unetkit.evaluation import Pair
 from unetkit.formats import read_mask
 from unetkit.metrics.confusion import confusion_matrix
 from unetkit.objects import found_objects, label_components
-from unetkit.pipeline.validation import pooled_dice
+from unetkit.pipeline.validation import mean_dice
 from unetkit.prediction import Predictor
 from unetkit.report import Case, Suspect
 from unetkit.report.overlay import to_rgb
@@ -63,7 +63,7 @@ class Gallery:
             log_probabilities = predictor.log_probabilities(image)
             labels = log_probabilities.argmax(0).astype(np.uint8)
             picture = to_rgb(image)
-            score = pooled_dice(confusion_matrix(labels, truth, len(classes)))
+            score = mean_dice(confusion_matrix(labels, truth, len(classes)))
             self._keep(_case(name, picture, truth, labels, None if np.isnan(score) else score))
             if truth.ndim == 2:
                 found = suspicious_places(name, picture, truth, labels, log_probabilities, classes)

@@ -19,8 +19,8 @@ from unetkit.prediction import Predictor
 class Validator:
     """Loss and score of a model on the validation images.
 
-    The score is the Dice of each foreground class over the pixels of all validation images together, averaged over
-    the classes that occur: one number that is defined also where single images lack a class.
+    The score is the headline of an evaluation: the Dice of the foreground classes that occur in an image or its
+    prediction, averaged over them and then over the images. An empty image counts only when something is found in it.
 
     Args:
         dataset: the folder.
@@ -39,18 +39,22 @@ class Validator:
         """(mean loss, score 0 to 1; NaN where no foreground occurs)."""
         predictor = Predictor([model], self.plan, device=self.device, augment=False)
         count = self.plan.data.num_classes
-        losses, confusion = [], np.zeros((count, count), np.int64)
+        losses, scores = [], []
         for image, truth in self.pairs:
             logits = predictor.log_probabilities(image)
             valid = torch.from_numpy(truth != IGNORE)[None]
             target = torch.from_numpy(truth.astype(np.int64))[None].masked_fill(~valid, 0)
             if valid.any():
                 losses.append(self.loss(torch.from_numpy(logits)[None], target, valid).item())
-            confusion += confusion_matrix(logits.argmax(0).astype(np.uint8), truth, count)
-        return float(np.mean(losses)) if losses else float("nan"), pooled_dice(confusion)
+            scores.append(mean_dice(confusion_matrix(logits.argmax(0).astype(np.uint8), truth, count)))
+        return _mean(losses), _mean([score for score in scores if not np.isnan(score)])
 
 
-def pooled_dice(confusion: Matrix) -> float:
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")
+
+
+def mean_dice(confusion: Matrix) -> float:
     """Mean Dice of the foreground classes that occur, from a K×K confusion matrix; NaN where none does."""
     hit = np.diag(confusion)[1:]
     sizes = confusion.sum(0)[1:] + confusion.sum(1)[1:]
