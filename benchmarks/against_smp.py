@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from datetime import date
@@ -52,6 +53,7 @@ def main() -> None:
     parser.add_argument("--rivals", nargs="*", default=RIVALS)
     parser.add_argument("--work", type=Path, default=Path("bench"), help="folder for runs and predictions")
     arguments = parser.parse_args()
+    arguments.rival_python = arguments.rival_python.absolute()  # not resolved: it is a link into its environment
     folder = RESULTS / f"against_smp_{arguments.minutes:g}m"
     for name in arguments.sets:
         for system in ("unetkit", *arguments.rivals):
@@ -69,23 +71,24 @@ def main() -> None:
 def run_cell(arguments: argparse.Namespace, name: str, system: str) -> dict[str, Any]:
     """Train, predict the test images and judge; with the share of the two cores that training really had."""
     data, out = arguments.data / name, arguments.work / f"{name}.{system}"
-    if out.exists():
-        raise SystemExit(f"{out} is left over from an interrupted run: remove it and start again")
-    out.mkdir(parents=True)
-    load, started = os.getloadavg()[0], monotonic()
-    cpu = os.times().children_user
-    facts = (
-        train_unetkit(data, out, arguments.minutes)
-        if system == "unetkit"
-        else train_rival(arguments, data, out, system)
-    )
+    trained = out / "trained.json"
+    if not trained.is_file():
+        shutil.rmtree(out, ignore_errors=True)  # what an interruption left
+        out.mkdir(parents=True)
+        load, started, cpu = os.getloadavg()[0], monotonic(), os.times().children_user
+        if system == "unetkit":
+            facts = train_unetkit(data, out, arguments.minutes)
+        else:
+            facts = train_rival(arguments, data, out, system)
+        facts["load_before"] = round(load, 2)
+        facts["cores_used"] = round((os.times().children_user - cpu) / (monotonic() - started), 2)
+        trained.write_text(json.dumps(facts))
+    facts = json.loads(trained.read_text())
     judge = [str(arguments.rival_python), "evaluate.py", str(data.resolve()), str((out / "masks").resolve())]
     scores = json.loads(run([*judge, *JUDGE_FLAGS.get(name, [])], cwd=arguments.rival))
     return {
         **facts,
         **scores,
-        "load_before": round(load, 2),
-        "cores_used": round((os.times().children_user - cpu) / (monotonic() - started), 2),
         "date": f"{date.today()}",
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "torch": torch.__version__,
