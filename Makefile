@@ -5,12 +5,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-DEMO ?= demo
+DEMO := demo
 
 .PHONY: demo test lint types layers pytest docs clean
 
 demo: $(VENV)/.core
-	rm -rf $(DEMO)
 	$(BIN)/unetkit demo --out $(DEMO) --no-open
 
 test: lint types layers docs pytest
@@ -36,7 +35,7 @@ clean:
 
 # torch comes first and alone: another package must not pull in a build of its own
 $(VENV)/.torch: constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(PIP) torch
 	touch $@
 

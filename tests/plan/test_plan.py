@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -10,7 +11,7 @@ import yaml
 from unetkit.dataset.fingerprint import Fingerprint, fingerprint
 from unetkit.dataset.folder import open_dataset
 from unetkit.errors import FileError, UnknownName, UsageError
-from unetkit.plan import Plan, make_plan, read_plan, write_plan
+from unetkit.plan import Plan, make, make_plan, read_plan, write_plan
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +33,21 @@ def test_every_decision_has_a_reason(plan: Plan) -> None:
         assert len(reasons[key]) > 8, key
 
 
-def test_time_becomes_steps(facts: Fingerprint) -> None:
-    short, long = (make_plan(facts, num_classes=2, time=t) for t in (30, 300))
-    assert long.training.steps > 3 * short.training.steps
-    assert long.training.time == 300
+def test_time_becomes_steps(facts: Fingerprint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(make, "step_seconds", lambda plan, device: 0.01 * plan.model.options["width"])
+    short, long = (make_plan(facts, num_classes=2, time=t) for t in (60, 600))
+    assert (short.model.options["width"], long.model.options["width"]) == (8, 32)
+    assert short.training.steps == int(60 / (0.01 * 8 * make.OVERHEAD))
+    assert long.training.steps == int(600 / (0.01 * 32 * make.OVERHEAD))
+    assert long.training.time == 600
+    stated = make_plan(facts, num_classes=2, time=600, settings=["model.width=4"])
+    assert stated.model.options["width"] == 4
+
+
+def test_a_stated_length_ends_a_budget_and_its_corrections(plan: Plan) -> None:
+    timed = plan.changed({"training.time": 60.0, "training.replans": [[5, 80]]}, "")
+    shorter = timed.with_settings(["training.steps=20"])
+    assert (shorter.training.steps, shorter.training.time, shorter.training.replans) == (20, None, ())
 
 
 def test_plan_round_trip(plan: Plan, tmp_path: Path) -> None:
@@ -72,8 +84,11 @@ def test_settings_that_do_not_fit_say_what_would(plan: Plan, setting: str, compl
     assert complaint in str(caught.value)
 
 
-@pytest.mark.parametrize("arguments", [{}, {"time": 60, "steps": 5}, {"time": 1}])
-def test_budgets_that_make_no_sense(facts: Fingerprint, arguments: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [{}, {"time": 60, "steps": 5}, {"time": 1}, {"time": 60, "settings": ["training.steps=5"]}],
+)
+def test_budgets_that_make_no_sense(facts: Fingerprint, arguments: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         make_plan(facts, num_classes=2, **arguments)
 

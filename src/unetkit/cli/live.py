@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -101,7 +102,7 @@ def training_display(*, quiet: bool = False) -> Iterator[TrainingDisplay]:
         with display.bar:
             yield display
     except Stopped as stopped:
-        print(f"stopped; everything is kept. To go on: {' '.join(_resuming(stopped))}", file=sys.stderr)
+        print(f"stopped; everything is kept. To go on: {shlex.join(_resuming(stopped))}", file=sys.stderr)
         raise typer.Exit(130) from None
     finally:
         for number, handler in before.items():

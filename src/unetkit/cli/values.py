@@ -47,6 +47,14 @@ def reporting(as_json: bool = False) -> Iterator[None]:
             say_json({"error": str(error), "kind": type(error).__name__})
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(error.exit_code) from None
+    except (MemoryError, RuntimeError) as error:
+        # torch, too, runs out of memory with a RuntimeError; any other one is a defect and shows where it is
+        if not isinstance(error, MemoryError) and not re.search("allocate memory|out of memory", str(error), re.I):
+            raise
+        what = (str(error) or "an array was too large").splitlines()[0][:120]
+        mend = "a smaller training.patch or training.batch to train, --tile 512 to predict"
+        print(f"error: out of memory ({what}). To mend it: {mend}", file=sys.stderr)
+        raise typer.Exit(1) from None
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         raise typer.Exit(130) from None

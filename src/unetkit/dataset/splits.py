@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from unetkit.classes import IGNORE
 from unetkit.dataset.duplicates import near_duplicates, pixel_hash, thumbnail_descriptor
 from unetkit.dataset.series import series_order
 from unetkit.dataset.stratify import stratify
-from unetkit.errors import DatasetError, UsageError
+from unetkit.errors import DatasetError, FileError, UsageError
+from unetkit.files import read_json
 from unetkit.formats import read_header
 
 if TYPE_CHECKING:
@@ -46,6 +48,19 @@ class Split(BaseModel):
     seed: int = 0
     source: str = "made"
     reasons: tuple[str, ...] = ()
+
+
+def stored_split(path: str | PathLike[str]) -> Split:
+    """The split that a run wrote.
+
+    Raises:
+        FileError: missing, damaged, or no such split.
+    """
+    try:
+        return Split.model_validate(read_json(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise FileError("is no split of a run", file=path, found=f"{first['loc']}: {first['msg']}") from error
 
 
 @dataclass(frozen=True, slots=True)

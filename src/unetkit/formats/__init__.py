@@ -206,6 +206,7 @@ def write_mask(
     *,
     palette: Palette | None = None,
     geometry: Geometry | None = None,
+    colours: bool | None = None,
 ) -> None:
     """Write a mask without loss, whole or not at all; the same values always give the same bytes.
 
@@ -214,6 +215,8 @@ def write_mask(
         values: array *S of numbers, or H W 3 of uint8 colours.
         palette: colour of each value, for palette files.
         geometry: spacing and reference to keep, or None.
+        colours: whether the last axis holds RGB; None: it does where it has three uint8 entries. A volume of labels
+            that is three columns wide needs False.
 
     Raises:
         FileError: the format cannot hold this type, shape or geometry without loss; the message says what can.
@@ -226,7 +229,8 @@ def write_mask(
         [[0, 70000]]
     """
     path, values = Path(path), np.asarray(values)
-    colours = values.ndim in (3, 4) and values.shape[-1] == 3 and values.dtype == np.uint8
+    if colours is None:
+        colours = values.ndim in (3, 4) and values.shape[-1] == 3 and values.dtype == np.uint8
     pixels = np.moveaxis(values, -1, 0) if colours else values[np.newaxis]
     if pixels.ndim not in (3, 4) or pixels.size == 0:
         raise FileError(

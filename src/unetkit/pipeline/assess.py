@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 
 from unetkit.classes import read_classes
-from unetkit.dataset import Split
 from unetkit.dataset.folder import open_dataset
-from unetkit.errors import RunError
+from unetkit.dataset.splits import stored_split
+from unetkit.errors import RunError, UsageError
 from unetkit.evaluation import Evaluation, evaluate_pairs, write_evaluation
 from unetkit.files import write_json, write_text
 from unetkit.formats import write_image
@@ -76,23 +76,24 @@ def evaluate(
     """
     folder = RunFolder(run)
     members = [member.require() for member in member_runs(folder)]
-    home = (members[0].read_json("data.json") or {}).get("data")
-    root = Path(data) if data is not None else Path(home or "")
-    if (home is None and data is None) or not root.is_dir():
-        raise RunError(
-            "the data it was trained on are gone", file=run, found=root, mend="name them: unetkit evaluate RUN DATA"
-        )
+    root = _data_folder(members[0], data)
     dataset = open_dataset(root, classes=read_classes(members[0].classes))
-    foreign = home is None or root.resolve() != Path(home)
+    splits = [stored_split(member.split) for member in members]
+    usual: Part = "test" if any(s.test for s in splits) else "val"
+    part: str = split or usual
     gallery = Gallery(dataset)
+    # the run's own data may have been moved: they are known by their names
+    names = {name for s in splits for name in (*s.train, *s.val, *s.test)}
+    foreign = not names.issubset(sample.name for sample in dataset.labelled)
     if foreign:
+        if split is not None:
+            raise UsageError("other data have no such part", found=f"--split {split}", mend="leave --split out")
         part = f"on_{root.resolve().name}"
-        names = [sample.name for sample in dataset.labelled]
-        pairs = gallery.predicted(names, load_predictor(run, device=device, augment=augment))
+        labelled = [sample.name for sample in dataset.labelled]
+        pairs = gallery.predicted(labelled, load_predictor(run, device=device, augment=augment))
     else:
-        splits = [Split.model_validate(member.read_json("split.json")) for member in members]
-        usual = "test" if any(s.test for s in splits) else "val"
-        part = split or usual
+        if len(members) > 1 and part != "test":
+            raise UsageError("a cross-validation is scored on its test images", mend="leave --split out")
         pairs = (
             pair
             for member, own in zip(members, splits, strict=True)
@@ -108,6 +109,21 @@ def evaluate(
     report = folder.report if not foreign and part == usual else place / "report.html"
     write_report(report, tell(folder, members, dataset, evaluation, gallery, part))
     return Assessment(evaluation.rows, evaluation.summary, place, report)
+
+
+def _data_folder(run: RunFolder, stated: str | PathLike[str] | None) -> Path:
+    """The data to score on: those stated, or those the run was trained on.
+
+    Raises:
+        RunError: the run's data are gone, and none were stated.
+    """
+    home = (run.read_json("data.json") or {}).get("data")
+    root = Path(stated) if stated is not None else Path(home or "nowhere")
+    if stated is None and not root.is_dir():
+        raise RunError(
+            "the data it was trained on are gone", file=run.path, found=root, mend="unetkit evaluate RUN DATA"
+        )
+    return root
 
 
 def _write(folder: Path, evaluation: Evaluation, gallery: Gallery) -> None:

@@ -15,10 +15,11 @@ import torch
 
 import unetkit
 from unetkit.classes import read_classes, write_classes
-from unetkit.dataset import Dataset, Split
+from unetkit.dataset import Dataset
 from unetkit.dataset.folder import open_dataset
 from unetkit.dataset.patches import PatchSource
-from unetkit.errors import RunError, UnetkitError, UsageError
+from unetkit.dataset.splits import stored_split
+from unetkit.errors import RunError, UsageError
 from unetkit.files import write_json
 from unetkit.losses import build_loss
 from unetkit.pipeline.assess import evaluate
@@ -26,6 +27,9 @@ from unetkit.pipeline.preparation import Options, Prepared, prepare
 from unetkit.pipeline.validation import Validator
 from unetkit.plan import Plan, build_network, read_plan, write_plan
 from unetkit.training import Hooks, Outcome, RunFolder, Stopped, World, fit
+
+BEGINNING = {"classes.yaml", "split.json", "data.json", "environment.json", "log.txt", "STATUS.json"}
+"""A folder that holds only these was left by a run that was killed before its plan stood: nothing is lost."""
 
 WRITING = 0.5
 """Seconds of the budget kept back for the last validation and for writing the weights."""
@@ -64,7 +68,9 @@ def train(
     world = World.join(options.device)
     try:
         run = _own_folder(out, Path(data), world, resume=resume)
-        hooks = _logged(hooks, run)
+        hooks = _logged(hooks, run) if world.leads else replace(hooks, say=lambda line: None)
+        if resume:
+            _require_same(run, data, options)
         if world.leads and not resume:
             prepared = prepare(data, replace(options, device=str(world.device)))
             _write_beginning(run, prepared, data, world)
@@ -110,7 +116,8 @@ def claim_folder(out: str | PathLike[str] | None, data: Path, *, resume: bool, p
         raise RunError("there is no run to resume", file=path, mend=f"unetkit train {data} --out {path}")
     if path.exists() and not path.is_dir():
         raise UsageError("the run folder is a file", found=path, mend="name another --out")
-    if not resume and path.is_dir() and any(path.iterdir()):
+    begun = path.is_dir() and {entry.name for entry in path.iterdir()}
+    if not resume and begun and not begun <= BEGINNING:
         raise UsageError(
             "the run folder is not empty", found=path, mend="--resume goes on with it, or name another --out"
         )
@@ -124,7 +131,6 @@ def _free_name(data: Path) -> Path:
 
 
 def _write_beginning(run: RunFolder, prepared: Prepared, data: str | PathLike[str], world: World) -> None:
-    write_plan(run.plan, prepared.plan)
     write_classes(run.classes, prepared.dataset.classes)
     write_json(run.split, prepared.split.model_dump(mode="json"))
     write_json(
@@ -138,6 +144,7 @@ def _write_beginning(run: RunFolder, prepared: Prepared, data: str | PathLike[st
         },
     )
     write_json(run.path / "environment.json", environment(world))
+    write_plan(run.plan, prepared.plan)  # last: it is the proof that the run can be resumed
 
 
 def environment(world: World) -> dict[str, Any]:
@@ -157,7 +164,7 @@ def environment(world: World) -> dict[str, Any]:
 
 def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: Hooks) -> Outcome:
     plan = read_plan(run.plan)
-    split = Split.model_validate(run.read_json("split.json"))
+    split = stored_split(run.split)
     _warn_of_other_threads(run, hooks)
     torch.manual_seed(plan.training.seed)
     model = build_network(plan)
@@ -169,7 +176,8 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
         **training.loss_options,
     )
     source = PatchSource(dataset, split.train, plan.normalization, foreground=training.foreground, seed=training.seed)
-    validate = Validator(dataset, split.val, plan, loss, device=world.device)
+    names = split.val if world.leads else ()
+    validate = Validator(dataset, names, plan, loss, device=world.device)
     deadline = None
     if training.time is not None and not training.replans:
         saved = run.load_state()
@@ -183,24 +191,48 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
         outcome = fit(
             model, plan, source, loss, validate, run, world=world, deadline=deadline, spent=spent, hooks=hooks
         )
-    except (UnetkitError, Stopped) as error:
-        run.set_status("stopped" if isinstance(error, Stopped) else "failed", reason=str(error))
+    except BaseException as error:
+        if world.leads:
+            run.set_status("stopped" if isinstance(error, Stopped) else "failed", reason=str(error))
         raise
     if world.leads:
         found = f"best score {outcome.best_score:.3f} at step {outcome.best_step} of {outcome.step}"
         hooks.say(f"{found}; {outcome.seconds:.0f} s in all")
-    if world.leads and outcome.replans:
+    if world.leads and deadline is not None:
         write_plan(run.plan, _with_replans(plan, outcome))
     return outcome
 
 
 def _with_replans(plan: Plan, outcome: Outcome) -> Plan:
-    training = plan.training.model_copy(update={"replans": tuple(outcome.replans)})
+    # also without a correction: a stated total keeps a repetition from looking at the clock
+    replans = tuple(outcome.replans) or ((0, outcome.total),)
+    training = plan.training.model_copy(update={"replans": replans})
     reasons = {
         **plan.reasons,
         "training.replans": "how the steps were corrected to hold the time; repeats the run exactly",
     }
     return plan.model_copy(update={"training": training, "reasons": reasons})
+
+
+def _require_same(run: RunFolder, data: str | PathLike[str], options: Options) -> None:
+    """Refuse to resume with other data or other choices: they would be ignored without a word."""
+    home = (run.read_json("data.json") or {}).get("data")
+    if home is not None and Path(data).resolve() != Path(home) and Path(home).exists():
+        raise UsageError("the run was begun on other data", found=data, expected=home)
+    plan = read_plan(run.plan)
+    stated = {
+        "time": (options.time, plan.training.time),
+        "steps": (options.steps, plan.training.steps),
+        "model": (options.model, plan.model.name),
+        "seed": (options.seed, plan.training.seed),
+        "set": (plan.with_settings(options.settings, reason="").rows_of_values(), plan.rows_of_values()),
+    }
+    for name, (wanted, has) in stated.items():
+        if wanted is not None and wanted != has and not (name == "set" and not options.settings):
+            raise UsageError(
+                f"--{name} differs from the run that is to be resumed",
+                mend="leave it out, or begin a new run under another --out",
+            )
 
 
 def _warn_of_other_threads(run: RunFolder, hooks: Hooks) -> None:

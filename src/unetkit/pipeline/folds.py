@@ -13,7 +13,7 @@ from unetkit.errors import UsageError
 from unetkit.files import read_json, write_json
 from unetkit.pipeline.assess import evaluate
 from unetkit.pipeline.experiment import claim_folder, train
-from unetkit.pipeline.preparation import Options
+from unetkit.pipeline.preparation import Options, seed_of
 from unetkit.training import Hooks, RunFolder, Stopped
 
 
@@ -61,7 +61,7 @@ def cross_validate(
             raise UsageError("the run has another number of folds", found=folds, expected=len(stated["folds"]))
         splits = [Split.model_validate(split) for split in stated["splits"]]
     else:
-        splits = list(make_folds(open_dataset(data), folds=folds, seed=options.seed or 0))
+        splits = list(make_folds(open_dataset(data), folds=folds, seed=seed_of(options)))
         write_json(run.path / "folds.json", {"folds": names, "splits": [s.model_dump(mode="json") for s in splits]})
     if options.time is not None or (options.steps is None and options.plan is None):
         options = replace(options, time=(options.time or 600.0) / folds)
@@ -71,7 +71,7 @@ def cross_validate(
             continue
         hooks.say(f"{name.replace('_', ' ')} of {folds}: {len(split.train)} images train, {len(split.test)} test")
         try:
-            train(data, replace(options, split=split), out=fold.path, resume=fold.last.is_file(), hooks=hooks)
+            train(data, replace(options, split=split), out=fold.path, resume=fold.plan.is_file(), hooks=hooks)
         except Stopped:
             raise Stopped(run.path) from None
     evaluate(run.path, data, device=options.device)

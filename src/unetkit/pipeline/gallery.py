@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,10 @@ from unetkit.classes import IGNORE, Classes
 from unetkit.dataset import Dataset, Sample
 from unetkit.evaluation import Pair
 from unetkit.formats import read_mask
+from unetkit.image import Image
 from unetkit.metrics.confusion import confusion_matrix
 from unetkit.objects import found_objects, label_components
+from unetkit.pipeline.infer import match_channels, middle_plane
 from unetkit.pipeline.validation import mean_dice
 from unetkit.prediction import Predictor
 from unetkit.report import Case, Suspect
@@ -59,14 +62,16 @@ class Gallery:
         classes = self.dataset.classes
         for name in names:
             sample = self.dataset.sample(name)
-            image, truth = self.dataset.read_image(sample), self.dataset.read_labels(sample).labels
+            image = match_channels(self.dataset.read_image(sample), predictor.plan)
+            truth = self.dataset.read_labels(sample).labels
             log_probabilities = predictor.log_probabilities(image)
             labels = log_probabilities.argmax(0).astype(np.uint8)
-            picture = to_rgb(image)
+            step = -(-max(image.shape) // LARGEST) if truth.ndim == 2 else 1
+            picture = to_rgb(replace(image, pixels=image.pixels[..., ::step, ::step]))
             score = mean_dice(confusion_matrix(labels, truth, len(classes)))
-            self._keep(_case(name, picture, truth, labels, None if np.isnan(score) else score))
+            self._keep(_case(name, picture, truth, labels, None if np.isnan(score) else score, step))
             if truth.ndim == 2:
-                found = suspicious_places(name, picture, truth, labels, log_probabilities, classes)
+                found = suspicious_places(name, image, truth, labels, log_probabilities, classes)
                 self.suspects = sorted([*self.suspects, *found], key=lambda s: -s.score)[:SUSPECTS]
             self.objects += _objects(self._instances(sample, truth), labels, classes, image.geometry.spacing)
             yield Pair(name, sample.group, labels, truth, image.geometry)
@@ -83,12 +88,10 @@ class Gallery:
         self.cases = ranked[:CASES]
 
 
-def _case(name: str, picture: Bytes, truth: Bytes, labels: Bytes, score: float | None) -> Case:
-    if truth.ndim == 3:
-        truth, labels = truth[truth.shape[0] // 2], labels[labels.shape[0] // 2]
-    step = -(-max(picture.shape) // LARGEST)
+def _case(name: str, picture: Bytes, truth: Bytes, labels: Bytes, score: float | None, step: int) -> Case:
+    # copies, not views: a view would keep the whole image in memory
     thin = (slice(None, None, step), slice(None, None, step))
-    return Case(name, picture[thin], truth[thin], labels[thin], score)
+    return Case(name, picture, middle_plane(truth)[thin].copy(), middle_plane(labels)[thin].copy(), score)
 
 
 def _objects(
@@ -103,7 +106,7 @@ def _objects(
 
 def suspicious_places(
     name: str,
-    picture: Bytes,
+    image: Image,
     truth: Bytes,
     labels: Bytes,
     log_probabilities: npt.NDArray[np.float32],
@@ -116,7 +119,7 @@ def suspicious_places(
 
     Args:
         name: of the image.
-        picture: H W 3.
+        image: its pixels.
         truth: H W, 255 where ignored.
         labels: H W, the most probable class.
         log_probabilities: K H W.
@@ -140,5 +143,16 @@ def suspicious_places(
         crop = tuple(slice(max(0, w.start - 32), w.stop + 32) for w in window)
         reason = f"painted {painted}, the model is sure of {seen} on {area} pixels"
         where = f"{name} (row {window[0].start}, column {window[1].start})"
-        places.append(Suspect(where, score, reason, picture[crop], truth[crop], labels[crop]))
-    return sorted(places, key=lambda place: -place.score)[:SUSPECTS]
+        places.append((score, where, reason, crop))
+    places.sort(key=lambda place: -place[0])
+    return [
+        Suspect(
+            where,
+            score,
+            reason,
+            to_rgb(replace(image, pixels=image.pixels[(slice(None), *crop)])),
+            truth[crop].copy(),
+            labels[crop].copy(),
+        )
+        for score, where, reason, crop in places[:SUSPECTS]
+    ]

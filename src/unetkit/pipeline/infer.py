@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -21,6 +22,8 @@ from unetkit.registry import lookup
 from unetkit.report.overlay import overlay, to_rgb
 from unetkit.training import RunFolder
 from unetkit.training.parallel import choose_device
+
+TILED = "predicted in tiles; with this network the result may differ a little from one pass over the whole image"
 
 SAVES = ("labels", "probabilities", "overlay")
 
@@ -112,7 +115,7 @@ def predict(
     predictor = predictor or load_predictor(run)
     classes = read_classes(member_runs(folder)[0].classes)
     jobs = list_inputs(inputs)
-    targets = {name: _targets(out / name, path, save) for name, path in jobs.items()}
+    targets = {name: _targets(out / name, path, save, classes) for name, path in jobs.items()}
     _require_free(targets, jobs, overwrite)
     for name, path in jobs.items():
         try:
@@ -153,15 +156,19 @@ def _named(entry: Path) -> list[tuple[str, Path]]:
     return [(entry.stem, entry)]
 
 
-def _targets(base: Path, source: Path, save: Sequence[str]) -> dict[str, Path]:
-    label = ".tif" if source.suffix.lower() in (".tif", ".tiff", ".npy") else ".png"
+def _targets(base: Path, source: Path, save: Sequence[str], classes: Classes) -> dict[str, Path]:
+    wide = classes.encoding == "values" and classes.dtype not in ("bool", "uint8", "uint16")  # more than PNG holds
+    label = ".tif" if wide or source.suffix.lower() in (".tif", ".tiff", ".npy") else ".png"
     names = {"labels": label, "probabilities": "_probabilities.tif", "overlay": "_overlay.png"}
     return {kind: base.with_name(base.name + names[kind]) for kind in save}
 
 
 def _require_free(targets: dict[str, dict[str, Path]], jobs: dict[str, Path], overwrite: bool) -> None:
     sources = {path.resolve() for path in jobs.values()}
-    for path in (path for files in targets.values() for path in files.values()):
+    every = [path for files in targets.values() for path in files.values()]
+    if twice := [path for path, count in Counter(every).items() if count > 1]:
+        raise UsageError("two results would have one name", found=twice[0], mend="predict these images one by one")
+    for path in every:
         if path.resolve() in sources:
             raise UsageError("a result would replace an input image", found=path, mend="name another --out")
         if path.exists() and not overwrite:
@@ -184,7 +191,8 @@ def _predict_one(
     if "overlay" in targets:
         picture = overlay(to_rgb(image), middle_plane(labels), None, classes)
         write_image(targets["overlay"], np.moveaxis(picture, -1, 0))
-    return Prediction(name, tuple(targets.values()), notes=image.notes)
+    notes = (*image.notes, TILED) if predictor.approximates(image.shape) else image.notes
+    return Prediction(name, tuple(targets.values()), notes=notes)
 
 
 def middle_plane(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -197,15 +205,23 @@ def write_labels(path: Path, labels: npt.NDArray[np.uint8], classes: Classes, im
     if classes.encoding == "instances":
         write_mask(path, instance_mask(labels == 1), geometry=image.geometry)
     else:
-        palette = classes.colours if classes.palette and path.suffix == ".png" else None
-        write_mask(path, classes.encode(labels), palette=palette, geometry=image.geometry)
+        palette = _palette(classes) if classes.palette and path.suffix == ".png" else None
+        coloured = classes.encoding == "colours"
+        write_mask(path, classes.encode(labels), palette=palette, geometry=image.geometry, colours=coloured)
+
+
+def _palette(classes: Classes) -> tuple[tuple[int, int, int], ...]:
+    """The colours by the values that stand in the file; values of no class are black."""
+    by_value = dict(zip(classes.values, classes.colours, strict=True))
+    last = max((*classes.values, *classes.ignore_values))
+    return tuple(by_value.get(value, (0, 0, 0)) for value in range(last + 1))
 
 
 def match_channels(image: Image, plan: Plan) -> Image:
     """A grey image for a model of colour images gets three equal channels, and says so; anything else must fit."""
+    if image.pixels.dtype.kind == "f" and not np.isfinite(image.pixels).all():
+        raise FileError("holds NaN or infinite pixels", file=image.path, mend="replace them before predicting")
     if image.pixels.shape[0] == 1 and plan.data.channels == 3:
         note = "grey repeated as red, green, blue"
         return replace(image, pixels=np.repeat(image.pixels, 3, 0), channels=None, notes=(*image.notes, note))
-    if not np.isfinite(image.pixels).all():
-        raise FileError("holds NaN or infinite pixels", file=image.path, mend="replace them before predicting")
     return image

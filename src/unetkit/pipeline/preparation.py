@@ -12,9 +12,8 @@ import torch
 from unetkit.dataset import Dataset, Split
 from unetkit.dataset.check import CheckReport, check
 from unetkit.dataset.fingerprint import Fingerprint, fingerprint
-from unetkit.dataset.splits import find_leaks, make_split
+from unetkit.dataset.splits import find_leaks, make_split, stored_split
 from unetkit.errors import DatasetError, LeakageError, UsageError
-from unetkit.files import read_json
 from unetkit.losses import automatic_class_weights
 from unetkit.plan import Plan, build_network, make_plan, read_plan
 from unetkit.training.parallel import choose_device
@@ -85,7 +84,7 @@ def prepare(data: str | PathLike[str], options: Options | None = None) -> Prepar
     stated = _stated_plan(options)
     report = check(data)
     dataset = require_sound(report, Path(data), allow_leakage=options.allow_leakage)
-    split = options.split or _split_beside(options.plan) or make_split(dataset, seed=_seed(options, stated))
+    split = options.split or _split_beside(options.plan, dataset) or make_split(dataset, seed=seed_of(options))
     leaks = tuple(find_leaks(dataset, split))
     if leaks and not options.allow_leakage:
         raise LeakageError(
@@ -119,14 +118,19 @@ def _stated_plan(options: Options) -> Plan | None:
     return read_plan(options.plan)
 
 
-def _split_beside(plan: Path | None) -> Split | None:
-    """The split of the run that a plan belongs to, where there is one."""
+def _split_beside(plan: Path | None, dataset: Dataset) -> Split | None:
+    """The split of the run that a plan belongs to, where there is one and it is of these images."""
     path = None if plan is None else plan.with_name("split.json")
-    return Split.model_validate(read_json(path)) if path is not None and path.is_file() else None
+    if path is None or not path.is_file():
+        return None
+    split = stored_split(path)
+    known = {sample.name for sample in dataset.labelled}
+    return split if known.issuperset((*split.train, *split.val, *split.test)) else None
 
 
-def _seed(options: Options, stated: Plan | None) -> int:
-    return stated.training.seed if stated is not None else options.seed or 0
+def seed_of(options: Options) -> int:
+    """The seed of a run: stated, or its stated plan's, or 0."""
+    return read_plan(options.plan).training.seed if options.plan is not None else options.seed or 0
 
 
 def _planned(facts: Fingerprint, num_classes: int, options: Options) -> Plan:
@@ -137,7 +141,7 @@ def _planned(facts: Fingerprint, num_classes: int, options: Options) -> Plan:
         steps=options.steps,
         model=options.model,
         device=choose_device(options.device),
-        seed=options.seed or 0,
+        seed=seed_of(options),
         settings=options.settings,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from unetkit.classes import IGNORE
 from unetkit.dataset import Split
 from unetkit.dataset.folder import Dataset
 from unetkit.dataset.patches import PatchSource
+from unetkit.dataset.splits import stored_split
 from unetkit.errors import UnetkitError
 from unetkit.evaluation import Evaluation
 from unetkit.image import Image
@@ -43,49 +45,57 @@ def tell(
     first = members[0]
     plan = read_plan(first.plan)
     known = first.read_json("data.json") or {}
-    split = Split.model_validate(first.read_json("split.json"))
+    split = stored_split(first.split)
     history = first.read_history()
     _, facts = first.load_weights()
     environment = first.read_json("environment.json") or {}
     trained = history[-1]["seconds"] if history else 0.0
     print_ = known.get("fingerprint") or {}
+    foreign = part.startswith("on_")
     return ReportData(
         title=f"{plan.model.name} on {dataset.root.resolve().name}",
         subtitle=_subtitle(plan, split, trained, len(members)),
         classes=dataset.classes,
-        facts=[(label, value) for label, value in known.get("facts", [])],
-        class_shares=print_.get("class_shares"),
-        findings=known.get("findings"),
+        facts=[] if foreign else [(label, value) for label, value in known.get("facts", [])],
+        class_shares=None if foreign else print_.get("class_shares"),
+        findings=None if foreign else known.get("findings"),
         plan_rows=plan.rows(),
         split={"train": split.train, "val": split.val, "test": split.test},
         history=history,
         best_step=facts.get("step"),
         summary=evaluation.summary,
         cases=gallery.cases,
-        augmentation=_sheet(dataset, split, plan) if not part.startswith("on_") else None,
+        augmentation=None if foreign else _sheet(dataset, split, plan),
         suspects=gallery.suspects,
         missed=gallery.objects,
         unit=evaluation.summary["unit"],
         next_steps=next_steps(evaluation.summary, history, plan, gallery),
         environment={key: str(value) for key, value in environment.items()},
-        commands=[
-            f"unetkit train {known.get('data', 'DATA')} --plan {run.path}/plan.yaml",
-            f"unetkit predict {run.path} IMAGES --out MASKS",
-        ],
+        commands=_commands(run, first, str(known.get("data", "DATA")), len(members)),
         warnings=_warnings(known, part, evaluation.summary),
     )
 
 
+def _commands(run: RunFolder, first: RunFolder, data: str, folds: int) -> list[str]:
+    again = ["--folds", str(folds)] if folds > 1 else ["--plan", str(first.plan)]
+    return [
+        shlex.join(["unetkit", "train", data, *again]),
+        shlex.join(["unetkit", "predict", str(run.path)]) + " IMAGES --out MASKS",
+    ]
+
+
 def _subtitle(plan: Plan, split: Split, seconds: float, folds: int) -> str:
-    count = f"{folds} models, each trained" if folds > 1 else "trained"
+    if folds > 1:
+        return f"{folds} models, each trained for {seconds / 60:.1f} minutes and scored on the images it never saw"
     return (
-        f"{count} on {len(split.train)} labelled images for {seconds / 60:.1f} minutes; "
+        f"trained on {len(split.train)} labelled images for {seconds / 60:.1f} minutes; "
         f"{len(split.val)} images chose the weights, {len(split.test)} were kept for the score"
     )
 
 
 def _warnings(known: Mapping[str, Any], part: str, summary: Mapping[str, Any]) -> list[str]:
-    warnings = [f"Training and test data are not independent: {leak}" for leak in known.get("leaks", [])]
+    leaks = [] if part.startswith("on_") else known.get("leaks", [])
+    warnings = [f"Training and test data are not independent: {leak}" for leak in leaks]
     if part in ("val", "train"):
         warnings.append(f"These are scores on the {part} images, which training has used: they are too good.")
     if summary["images"] < FEW:

@@ -70,6 +70,9 @@ def make_plan(
     )
     device = torch.device(device)
     settings = tuple(settings)
+    for key, option in (("training.steps", "--steps"), ("training.time", "--time")):
+        if any(setting.startswith(f"{key}=") for setting in settings):
+            raise UsageError(f"{key} is set by an option of its own", mend=f"{option} instead of --set {key}")
     named = [setting.partition("=")[2].strip() for setting in settings if setting.startswith("model.name=")]
     draft = Draft(facts=fingerprint, gpu=device.type == "cuda", wanted=named[-1] if named else model)
     for rule in RULES:
@@ -84,7 +87,9 @@ def make_plan(
         reasons=draft.reasons,
     ).with_settings(settings)
     if time is None:
-        if not _stated(plan, "training.precision") and device.type == "cpu":
+        if device.type == "cuda":
+            plan = _with_precision(plan, device)
+        elif not _stated(plan, "training.precision"):
             plan = plan.changed(
                 {"training.precision": "float32"}, "not chosen by a stopwatch: stated steps repeat exactly"
             )

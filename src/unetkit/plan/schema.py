@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -93,7 +93,7 @@ class TrainingPlan(_Section):
     replans: tuple[tuple[int, int], ...] = ()
     time: float | None = Field(None, gt=0)
     batch: int = Field(2, ge=1)
-    patch: tuple[int, ...]
+    patch: tuple[Annotated[int, Field(ge=1)], ...]
     optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = Field(2e-3, gt=0)
     schedule: Literal["cosine", "polynomial", "constant"] = "cosine"
@@ -147,6 +147,10 @@ class Plan(_Section):
                 rows.append((name, text, self.reasons.get(name, "")))
         return rows
 
+    def rows_of_values(self) -> list[tuple[str, str]]:
+        """(key, value) of every value but the corrections of a timed run, to compare plans by."""
+        return [(key, value) for key, value, _ in self.rows() if key != "training.replans"]
+
     def with_settings(self, settings: Iterable[str], *, reason: str = STATED) -> Plan:
         """The plan with values changed by the user, as `section.key=value`.
 
@@ -166,8 +170,8 @@ class Plan(_Section):
         for setting in settings:
             name, equals, text = setting.partition("=")
             section, dot, key = name.strip().partition(".")
-            if not equals or not dot or section not in known:
-                sections = ", ".join(known)
+            if not equals or not dot or section not in known or section == "data":
+                sections = ", ".join(name for name in known if name != "data")
                 raise UsageError(
                     "--set is not understood",
                     found=setting,
@@ -176,7 +180,13 @@ class Plan(_Section):
             if section != "model":
                 lookup(known[section], key, f"value of the plan's section {section}")
             values[f"{section}.{key}"] = _yaml_value(text, setting)
-        return self.changed(values, reason)
+        # a length that is stated ends what a time budget, or its corrections, said of it
+        ended: dict[str, Any] = {}
+        if "training.steps" in values:
+            ended = {"training.time": None, "training.replans": []}
+        elif "training.time" in values:
+            ended = {"training.replans": []}
+        return self.changed({**ended, **values}, reason)
 
     def changed(self, values: Mapping[str, Any], reason: str) -> Plan:
         """The plan with other values.
@@ -226,7 +236,10 @@ def _validated(values: Any, source: str | PathLike[str], kind: type[FileError] |
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise kind(f"{source}: {name} does not fit", found=first["input"], expected=first["msg"]) from error
-    lookup(MODELS, plan.model.name, "model").check(plan.model.name, plan.model.options)
+    entry = lookup(MODELS, plan.model.name, "model")
+    if "deep_supervision" in plan.model.options:
+        raise kind(f"{source}: model.deep_supervision is no option here", mend="--set training.deep_supervision=true")
+    entry.check(plan.model.name, plan.model.options)
     lookup(LOSSES, plan.training.loss, "loss")
     if len(plan.training.patch) != plan.data.spatial_dims:
         raise kind(

@@ -21,7 +21,7 @@ from unetkit.prediction.tiles import tiles
 WHOLE_PIXELS = {2: 2_300_000, 3: 2_100_000}
 """Larger images are predicted in tiles; a default network takes about 0.5 GB for this many pixels (voxels)."""
 
-TILE = {2: 1024, 3: 96}
+TILE = {2: 1024, 3: 64}
 LONGEST_HALO = {2: 256, 3: 32}
 """Beyond this context a tile may differ a little from one pass over the whole image."""
 
@@ -69,7 +69,8 @@ class Predictor:
         Raises:
             FileError: wrong number of channels or dimensions, or NaN pixels.
         """
-        return np.exp(self.log_probabilities(image, progress=progress))
+        out = self.log_probabilities(image, progress=progress)
+        return np.exp(out, out=out)
 
     def log_probabilities(
         self, image: Image, *, progress: Callable[[float], None] | None = None
@@ -115,6 +116,17 @@ class Predictor:
         logits: Tensor = model(pixels)
         return logits.float().cpu()
 
+    def approximates(self, shape: Sequence[int]) -> bool:
+        """Whether an image of this shape is cut into tiles that do not give exactly what one pass would give."""
+        exact = all(
+            model.exact_tiles and (model.receptive_field or 0) <= LONGEST_HALO[len(shape)] for model in self.models
+        )
+        return not exact and self._tile_size(shape) < max(shape)
+
+    def _tile_size(self, shape: Sequence[int]) -> int:
+        too_large = int(np.prod(shape)) > WHOLE_PIXELS[len(shape)]
+        return self.tile or (TILE[len(shape)] if too_large else max(shape))
+
     def _assemble(
         self,
         image: Image,
@@ -126,7 +138,7 @@ class Predictor:
         statistics = measure(image, self.plan.normalization)
         dims = len(image.shape)
         count = int(np.prod(image.shape))
-        size = self.tile or (TILE[dims] if count > WHOLE_PIXELS[dims] else max(image.shape))
+        size = self._tile_size(image.shape)
         model = self.models[0]
         halo = min(model.receptive_field or LONGEST_HALO[dims], LONGEST_HALO[dims])
         done = 0

@@ -165,9 +165,11 @@ def fit(
         _replan(outcome, world.agree(clock.corrected(outcome.step, outcome.total, training.validate_every)), hooks)
         stopping = bool(world.agree(hooks.stop()))
         due = outcome.step % training.validate_every == 0 or outcome.step >= outcome.total
-        if world.leads and due:
+        if due:
             started = monotonic()
-            _validate(state, validate, run)
+            if world.leads:
+                _validate(state, validate, run)
+            outcome.recent.clear()
             clock.validated(monotonic() - started)
         if world.leads and (due or stopping or monotonic() - last_save > SAVE_SECONDS):
             state.save(run)
@@ -218,7 +220,7 @@ def _step(state: _State, network: nn.Module, plan: Plan, source: PatchSource, lo
         images = images.contiguous(memory_format=torch.channels_last)
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(outcome.step, training, outcome.replans or training.replans)
-    torch.manual_seed(hash((training.seed, outcome.step)) % 2**63)  # dropout, too, depends on the step alone
+    torch.manual_seed(hash((training.seed, outcome.step, world.rank)) % 2**63)  # dropout depends on nothing else
     with torch.autocast(device.type, getattr(torch, training.precision), enabled=training.precision != "float32"):
         levels = network(images)
     logits = [world.gather(level.float()) for level in levels]
@@ -314,7 +316,8 @@ def _validate(state: _State, validate: Validate, run: RunFolder) -> None:
             "val_score": score,
         }
     )
-    outcome.recent.clear()
-    if not score <= outcome.best_score:  # the first score counts even when it is NaN (no class to score)
-        outcome.best_score, outcome.best_step = score, outcome.step
+    # where nothing is there to be scored, the loss decides; any score is better than none
+    rank = score if math.isfinite(score) else -1 - val_loss
+    if rank > outcome.best_score or outcome.best_step == 0:
+        outcome.best_score, outcome.best_step = rank, outcome.step
         run.save_weights(dict(state.average.state_dict()), step=outcome.step, score=score)

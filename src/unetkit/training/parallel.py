@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -46,7 +47,8 @@ class World:
         if size > 1 and not dist.is_initialized():
             if chosen.type == "cuda":
                 torch.cuda.set_device(chosen)
-            dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+            # while the leading process checks and plans, the others wait for its word
+            dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=timedelta(hours=6))
         return cls(chosen, rank, size)
 
     def leave(self) -> None:
