@@ -225,3 +225,10 @@ def test_an_old_file_survives_a_refused_write(tmp_path: Path) -> None:
 def test_labels_are_compressed(tmp_path: Path) -> None:
     write_mask(tmp_path / "m.tif", np.zeros((500, 500), np.uint16))
     assert (tmp_path / "m.tif").stat().st_size < 5000
+
+
+def test_one_bit_masks_hold_true_bools(tmp_path: Path) -> None:
+    write_mask(tmp_path / "m.png", np.eye(9, dtype=bool))
+    values = read_mask(tmp_path / "m.png").values
+    assert values.dtype == bool
+    assert set(np.unique(values.view(np.uint8))) == {0, 1}

@@ -360,7 +360,7 @@ def _grey_as_colours(masks: list[MaskFacts]) -> list[MaskFacts]:
 def _index(numbers: Array) -> tuple[Array, Array]:
     """The different values, and for each pixel which of them it holds (like unique's inverse, faster for bytes)."""
     if numbers.dtype.kind == "b":  # as an index, a bool would select and not look up
-        numbers = numbers.view(np.uint8)
+        numbers = np.where(numbers, 1, 0).astype(np.uint8)
     if numbers.dtype.kind == "u" and numbers.dtype.itemsize <= 2:
         present = np.bincount(numbers.ravel(), minlength=256) > 0
         values = np.flatnonzero(present)

@@ -137,6 +137,8 @@ def _upright_geometry(layout: Layout) -> Geometry:
 def _without_alpha(stored: Stored) -> tuple[Array, tuple[str, ...]]:
     layout = stored.layout
     if not layout.alpha:
+        if stored.pixels.dtype == bool:  # decoders may leave bytes of 255 in a bool, which then compare as no bool does
+            return np.ascontiguousarray(stored.pixels).view(np.uint8) != 0, ()
         return stored.pixels, ()
     alpha = stored.pixels[list(layout.alpha)]
     opaque: Any = np.iinfo(alpha.dtype).max if alpha.dtype.kind in "ui" else 1

@@ -26,6 +26,9 @@ from unetkit.training.schedule import Clock, learning_rate
 SAVE_SECONDS = 30.0
 """A kill costs at most about this much work (or one validation interval, if that is longer)."""
 
+WORTH_SAYING = 0.1
+"""Smaller corrections of the number of steps, as a share of it, are recorded without a line for the user."""
+
 Validate = Callable[[Segmenter], tuple[float, float]]
 """From a model to (loss, score) on the validation images; a higher score is better."""
 
@@ -299,7 +302,8 @@ def _replan(outcome: Outcome, total: int, hooks: Hooks) -> None:
         return
     outcome.replans.append((outcome.step, total))
     outcome.events.append({"event": "replan", "step": outcome.step, "from": outcome.total, "to": total})
-    hooks.say(f"step {outcome.step}: the pace changed, {outcome.total} → {total} steps fit the time")
+    if abs(total - outcome.total) > WORTH_SAYING * outcome.total:
+        hooks.say(f"step {outcome.step}: the pace changed, {outcome.total} → {total} steps fit the time")
     outcome.total = total
 
 
