@@ -22,9 +22,6 @@ COLOURFUL = 0.04
 WIDE = 6.0
 """Structures with a median width below this many pixels are finer than the first level of a pretrained encoder."""
 
-VERY_WIDE = 24.0
-"""Where every class, background too, is wider than this (pixels), context matters more than detail, also in grey."""
-
 
 MIXED = 2.0
 """A modality spread above this means images of different kinds, dark field beside bright field."""
@@ -131,7 +128,7 @@ def intensities(draft: Draft) -> None:
 
 
 def model(draft: Draft) -> None:
-    """A pretrained encoder for colour photographs of things not thin, and for very wide things; else a plain U-Net."""
+    """A pretrained encoder for colour photographs of things that are not thin, else a plain U-Net."""
     facts = draft.facts
     width = median([width for width in facts.thickness[1:] if width > 0] or [0.0])
     colourful = facts.channels == 3 and facts.colour > COLOURFUL
@@ -144,9 +141,6 @@ def model(draft: Draft) -> None:
         draft.put("model.name", "unet", "images of different kinds: photographs prepare an encoder for few of them")
     elif colourful and width >= WIDE:
         draft.put("model.name", "unet-lite0", "colour photographs: an encoder pretrained on photographs knows them")
-    elif facts.channels in (1, 3) and min(facts.thickness) >= VERY_WIDE:
-        wide = f"all structures are wide ({min(facts.thickness):.0f} px or more)"
-        draft.put("model.name", "unet-lite0", f"{wide}: a pretrained encoder's context counts more than fine detail")
     elif colourful:
         thin = f"structures of about {width:.0f} px"
         draft.put("model.name", "unet", f"{thin} are finer than the first level of a pretrained encoder")
