@@ -89,7 +89,8 @@ class RunFolder:
         """Write weights/best.safetensors with the facts (step, score, …) in its header."""
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
         with replacing(self.best) as temporary:
-            save_file(tensors, temporary, {key: json.dumps(value) for key, value in facts.items()})
+            # one entry only: safetensors writes several in no fixed order, and equal runs shall give equal files
+            save_file(tensors, temporary, {"facts": json.dumps(facts)})
 
     def load_weights(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """The best weights and the facts they were saved with.
@@ -100,7 +101,7 @@ class RunFolder:
         try:
             with safe_open(self.best, "pt") as file:
                 weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iterator)
-                facts = {key: json.loads(value) for key, value in (file.metadata() or {}).items() if key != "format"}
+                facts = json.loads((file.metadata() or {}).get("facts", "{}"))
         except (OSError, SafetensorError, ValueError) as error:
             raise RunError("cannot be read as weights", file=self.best, found=error, mend="train again") from error
         return weights, facts
