@@ -95,12 +95,12 @@ def test_layers_are_chosen_by_keyboard(page: playwright.Page) -> None:
     page.wait_for_function("[...document.querySelectorAll('.pane img')].every(i => i.complete && i.naturalWidth > 0)")
     page.locator("input[name=right]:checked").focus()
     page.keyboard.press("Home")
-    page.locator("input[name=right][value='']").check(force=True)
+    page.locator("input[name=right][value='']").evaluate("radio => radio.click()")
     assert not page.locator("[data-wipe]").is_visible()
 
 
 def test_a_case_without_truth_offers_no_truth(page: playwright.Page) -> None:
-    page.locator("input[name=case]").last.check(force=True)
+    page.locator("input[name=case]").last.evaluate("radio => radio.click()")
     assert page.locator("[data-shown-name]").text_content() == "no truth"
     assert page.locator("input[name=left][value=truth]").is_disabled()
     assert page.locator("[data-corner=right]").text_content() == "Prediction"
