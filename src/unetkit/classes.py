@@ -12,7 +12,7 @@ import numpy.typing as npt
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from unetkit.errors import FileError, InputError
+from unetkit.errors import FileError
 from unetkit.files import write_text
 
 IGNORE = 255
@@ -226,13 +226,3 @@ def read_stated(path: str | PathLike[str]) -> dict[str, Any]:
 def write_classes(path: str | PathLike[str], classes: Classes) -> None:
     """Write a `classes.yaml` that `read_classes` reads back."""
     write_text(path, yaml.safe_dump(classes.model_dump(mode="json"), sort_keys=False, default_flow_style=None))
-
-
-def require_same_classes(a: Classes, b: Classes, what: str) -> None:
-    """Refuse to mix two class lists.
-
-    Raises:
-        InputError: the names differ.
-    """
-    if a.names != b.names:
-        raise InputError(f"{what} have different classes", found=", ".join(b.names), expected=", ".join(a.names))
