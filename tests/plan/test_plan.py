@@ -28,8 +28,8 @@ def plan(facts: Fingerprint) -> Plan:
 def test_every_decision_has_a_reason(plan: Plan) -> None:
     reasons = {key: reason for key, _, reason in plan.rows()}
     for key in ("model.name", "model.depth", "model.width", "training.patch", "training.batch", "training.steps",
-                "training.loss", "training.learning_rate", "training.precision", "normalization.kind",
-                "augmentation.flips", "augmentation.elastic_sigma"):  # fmt: skip
+                "training.loss", "training.learning_rate", "training.patience", "training.precision",
+                "normalization.kind", "augmentation.flips", "augmentation.elastic_sigma"):  # fmt: skip
         assert len(reasons[key]) > 8, key
 
 

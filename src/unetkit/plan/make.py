@@ -57,35 +57,15 @@ def make_plan(
         >>> make_plan(fingerprint, num_classes=2, time=300).training.loss  # doctest: +SKIP
         'ce+dice'
     """
-    if (time is None) == (steps is None):
-        raise UsageError("state a time or a number of steps, one of the two", mend="--time 10m, or --steps 1000")
-    if time is not None and time < 5:
-        raise UsageError("the time budget is too short to train in", found=f"{time:g} s", expected="5 s or more")
-    data = DataPlan(
-        channels=fingerprint.channels,
-        spatial_dims=2 if fingerprint.spatial_dims == 2 else 3,
-        num_classes=num_classes,
-        spacing=fingerprint.spacing,
-        unit=fingerprint.unit,
-    )
-    device = torch.device(device)
     settings = tuple(settings)
-    for key, option in (("training.steps", "--steps"), ("training.time", "--time")):
-        if any(setting.startswith(f"{key}=") for setting in settings):
-            raise UsageError(f"{key} is set by an option of its own", mend=f"{option} instead of --set {key}")
+    _require_one_length(time, steps, settings)
+    device = torch.device(device)
     named = [setting.partition("=")[2].strip() for setting in settings if setting.startswith("model.name=")]
     draft = Draft(facts=fingerprint, gpu=device.type == "cuda", wanted=named[-1] if named else model)
     for rule in RULES:
         rule(draft)
     draft.put("training.seed", seed, "the same seed gives the same weights")
-    plan = Plan(
-        data=data,
-        normalization=NormalizationPlan(**draft.values["normalization"]),
-        model=ModelPlan(**draft.values["model"]),
-        training=TrainingPlan(steps=1, validate_every=1, **draft.values["training"]),
-        augmentation=AugmentationSettings(**draft.values["augmentation"]),
-        reasons=draft.reasons,
-    ).with_settings(settings)
+    plan = _assembled(draft, num_classes).with_settings(settings)
     if time is None:
         if device.type == "cuda":
             plan = _with_precision(plan, device)
@@ -95,6 +75,35 @@ def make_plan(
             )
         return _with_steps(plan, steps or 1, STATED)
     return _timed(plan, time, device)
+
+
+def _require_one_length(time: float | None, steps: int | None, settings: Iterable[str]) -> None:
+    if (time is None) == (steps is None):
+        raise UsageError("state a time or a number of steps, one of the two", mend="--time 10m, or --steps 1000")
+    if time is not None and time < 5:
+        raise UsageError("the time budget is too short to train in", found=f"{time:g} s", expected="5 s or more")
+    for key, option in (("training.steps", "--steps"), ("training.time", "--time")):
+        if any(setting.startswith(f"{key}=") for setting in settings):
+            raise UsageError(f"{key} is set by an option of its own", mend=f"{option} instead of --set {key}")
+
+
+def _assembled(draft: Draft, num_classes: int) -> Plan:
+    """The plan that the rules have drafted; its steps are still to be found."""
+    facts = draft.facts
+    return Plan(
+        data=DataPlan(
+            channels=facts.channels,
+            spatial_dims=2 if facts.spatial_dims == 2 else 3,
+            num_classes=num_classes,
+            spacing=facts.spacing,
+            unit=facts.unit,
+        ),
+        normalization=NormalizationPlan(**draft.values["normalization"]),
+        model=ModelPlan(**draft.values["model"]),
+        training=TrainingPlan(steps=1, validate_every=1, **draft.values["training"]),
+        augmentation=AugmentationSettings(**draft.values["augmentation"]),
+        reasons=draft.reasons,
+    )
 
 
 def _timed(plan: Plan, time: float, device: torch.device) -> Plan:

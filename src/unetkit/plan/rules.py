@@ -180,6 +180,7 @@ def optimization(draft: Draft) -> None:
         draft.put("training.learning_rate", 2e-3, "large, for short runs; at 4e-3 rare classes vanished")
     draft.put("training.schedule", "cosine", "falls to zero when the budget ends: the last steps settle")
     draft.put("training.ema", 0.99, "the mean of the last hundred weights is steadier than the last ones")
+    draft.put("training.patience", 0, "never ends early: with a rate that falls to zero, the best weights come late")
 
 
 RULES: tuple[Callable[[Draft], None], ...] = (
