@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from unetkit.classes import IGNORE
 from unetkit.dataset import Dataset
+from unetkit.dataset.normalize import Statistics, measure
+from unetkit.image import Image
 from unetkit.losses import Loss
 from unetkit.metrics.confusion import Matrix, confusion_matrix
 from unetkit.models import Segmenter
 from unetkit.plan import Plan
 from unetkit.prediction import Predictor
 
+WINDOW = {2: 512, 3: 64}
+"""Side of the pieces that stand for the validation images when those are more than the plan allows to look at."""
+
 
 class Validator:
-    """Loss and score of a model on the validation images.
+    """Loss and score of a model on the validation images, or on pieces of them where they are many or large.
 
     The score is the headline of an evaluation: the Dice of the foreground classes that occur in an image or its
     prediction, averaged over them and then over the images. An empty image counts only when something is found in it.
@@ -25,29 +34,86 @@ class Validator:
     Args:
         dataset: the folder.
         names: the validation images.
-        plan: of the run.
+        plan: of the run; `training.validate_pixels` bounds what is kept in memory and looked at.
         loss: of the run.
         device: where to predict.
     """
 
     def __init__(self, dataset: Dataset, names: Sequence[str], plan: Plan, loss: Loss, *, device: torch.device) -> None:
         self.plan, self.loss, self.device = plan, loss, device
-        samples = [dataset.sample(name) for name in names]
-        self.pairs = [(dataset.read_image(s), dataset.read_labels(s).labels) for s in samples]
+        self.pieces = _pieces(dataset, names, plan)  # none in a process that does not lead
 
     def __call__(self, model: Segmenter) -> tuple[float, float]:
         """(mean loss, score 0 to 1; NaN where no foreground occurs)."""
         predictor = Predictor([model], self.plan, device=self.device, augment=False)
         count = self.plan.data.num_classes
-        losses, scores = [], []
-        for image, truth in self.pairs:
-            logits = predictor.log_probabilities(image)
-            valid = torch.from_numpy(truth != IGNORE)[None]
-            target = torch.from_numpy(truth.astype(np.int64))[None].masked_fill(~valid, 0)
+        losses: list[float] = []
+        confusions: dict[str, Matrix] = {}
+        for piece in self.pieces:
+            logits = predictor.log_probabilities(piece.image, statistics=piece.statistics)
+            valid = torch.from_numpy(piece.truth != IGNORE)[None]
+            target = torch.from_numpy(piece.truth.astype(np.int64))[None].masked_fill(~valid, 0)
             if valid.any():
                 losses.append(self.loss(torch.from_numpy(logits)[None], target, valid).item())
-            scores.append(mean_dice(confusion_matrix(logits.argmax(0).astype(np.uint8), truth, count)))
+            confusion = confusion_matrix(logits.argmax(0).astype(np.uint8), piece.truth, count)
+            confusions[piece.name] = confusions.get(piece.name, 0) + confusion
+        scores = [mean_dice(confusion) for confusion in confusions.values()]
         return _mean(losses), _mean([score for score in scores if not np.isnan(score)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A validation image or a window of it, and how the whole image is normalised."""
+
+    name: str
+    image: Image
+    truth: npt.NDArray[np.uint8]
+    statistics: Statistics
+
+
+def _pieces(dataset: Dataset, names: Sequence[str], plan: Plan) -> list[_Piece]:
+    """The whole images or, where they hold more pixels than the plan allows, windows of them drawn by its seed."""
+    most = plan.training.validate_pixels or math.inf
+    pieces: list[_Piece] = []
+    pixels = 0
+    for name in names:
+        piece = _read(dataset, name, plan)
+        pixels += piece.truth.size
+        if pixels > most:
+            break
+        pieces.append(piece)
+    else:
+        return pieces
+    pieces, pixels = [], 0
+    rng = np.random.default_rng(plan.training.seed)
+    for name in itertools.cycle(rng.permutation(list(names)).tolist()):  # few images give several windows each
+        pieces.append(_window(_read(dataset, name, plan), WINDOW[plan.data.spatial_dims], rng))
+        pixels += pieces[-1].truth.size
+        if pixels >= most:
+            break
+    return pieces
+
+
+def _read(dataset: Dataset, name: str, plan: Plan) -> _Piece:
+    sample = dataset.sample(name)
+    image = dataset.read_image(sample)
+    return _Piece(name, image, dataset.read_labels(sample).labels, measure(image, plan.normalization))
+
+
+def _window(piece: _Piece, side: int, rng: np.random.Generator) -> _Piece:
+    """A window of at most `side` pixels a side: every second one about a pixel of a foreground class."""
+    middles = [int(rng.integers(extent)) for extent in piece.truth.shape]
+    foreground = np.flatnonzero((piece.truth > 0) & (piece.truth != IGNORE))
+    if foreground.size and rng.random() < 0.5:
+        at = int(foreground[rng.integers(foreground.size)])
+        middles = [int(index) for index in np.unravel_index(at, piece.truth.shape)]
+    starts = [
+        min(max(middle - side // 2, 0), max(extent - side, 0))
+        for middle, extent in zip(middles, piece.truth.shape, strict=True)
+    ]
+    window = tuple(slice(start, start + side) for start in starts)
+    pixels = piece.image.pixels[(slice(None), *window)].copy()  # a view would keep the whole image in memory
+    return replace(piece, image=replace(piece.image, pixels=pixels), truth=piece.truth[window].copy())
 
 
 def _mean(values: list[float]) -> float:

@@ -85,6 +85,7 @@ class TrainingPlan(_Section):
         precision: of the forward pass; "bfloat16" only pays where the processor multiplies it natively.
         channels_last: memory order of the images.
         validate_every: steps between two validations.
+        validate_pixels: of the validation images looked at each time, in windows where they hold more; 0 for all.
         patience: validations without improvement after which training stops; 0 for never.
         seed: of weights, patches and augmentation.
     """
@@ -109,6 +110,7 @@ class TrainingPlan(_Section):
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     channels_last: bool = True
     validate_every: int = Field(ge=1)
+    validate_pixels: int = Field(0, ge=0)
     patience: int = Field(0, ge=0)
     seed: int = Field(0, ge=0)
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from unetkit.dataset.normalize import apply, measure
+from unetkit.dataset.normalize import Statistics, apply, measure
 from unetkit.errors import FileError
 from unetkit.image import Image
 from unetkit.models import Segmenter
@@ -73,11 +73,15 @@ class Predictor:
         return np.exp(out, out=out)
 
     def log_probabilities(
-        self, image: Image, *, progress: Callable[[float], None] | None = None
+        self,
+        image: Image,
+        *,
+        statistics: Statistics | None = None,
+        progress: Callable[[float], None] | None = None,
     ) -> npt.NDArray[np.float32]:
-        """As `probabilities`, their natural logarithms."""
+        """As `probabilities`, their natural logarithms; `statistics` of the image that this one is a window of."""
         out = np.empty((self.plan.data.num_classes, *image.shape), np.float32)
-        return self._assemble(image, out, lambda logits: logits.log_softmax(0).numpy(), progress)
+        return self._assemble(image, out, lambda logits: logits.log_softmax(0).numpy(), progress, statistics)
 
     def labels(self, image: Image, *, progress: Callable[[float], None] | None = None) -> npt.NDArray[np.uint8]:
         """The most probable class of every pixel: array *S, uint8. Arguments and errors as `probabilities`."""
@@ -133,9 +137,10 @@ class Predictor:
         out: npt.NDArray[Any],
         convert: Callable[[Tensor], npt.NDArray[Any]],
         progress: Callable[[float], None] | None,
+        statistics: Statistics | None = None,
     ) -> npt.NDArray[Any]:
         self._require_match(image)
-        statistics = measure(image, self.plan.normalization)
+        statistics = statistics or measure(image, self.plan.normalization)
         dims = len(image.shape)
         count = int(np.prod(image.shape))
         size = self._tile_size(image.shape)

@@ -1,0 +1,72 @@
+"""What is looked at to choose the best weights, and that it does not grow with the dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from unetkit.dataset import open_dataset
+from unetkit.losses import build_loss
+from unetkit.pipeline import Options, prepare
+from unetkit.pipeline.validation import Validator
+from unetkit.plan import build_network
+
+SETTINGS = ("model.width=4", "model.depth=1", "training.patch=[32, 32]")
+
+
+def validator(data: Path, pixels: int) -> Validator:
+    prepared = prepare(data, Options(steps=20, settings=(*SETTINGS, f"training.validate_pixels={pixels}")))
+    names = [sample.name for sample in prepared.dataset.labelled]
+    return Validator(
+        open_dataset(data), names, prepared.plan, build_loss("ce", num_classes=2), device=torch.device("cpu")
+    )
+
+
+@pytest.mark.parametrize("pixels", [0, 8 * 64 * 64])
+def test_all_images_are_looked_at_whole_where_they_are_few(discs: Path, pixels: int) -> None:
+    pieces = validator(discs, pixels).pieces
+    assert len({piece.name for piece in pieces}) == len(pieces) == 8
+    assert {piece.truth.shape for piece in pieces} == {(64, 64)}
+
+
+def test_many_images_are_looked_at_in_part(discs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unetkit.pipeline.validation.WINDOW", {2: 32})
+    few, again = validator(discs, 5 * 32 * 32), validator(discs, 5 * 32 * 32)
+    assert len({piece.name for piece in few.pieces}) == len(few.pieces) == 5
+    for piece, same in zip(few.pieces, again.pieces, strict=True):
+        assert piece.image.shape == piece.truth.shape == (32, 32)
+        assert piece.image.pixels.base is None and piece.truth.base is None  # holds no whole image in memory
+        assert (piece.image.pixels == same.image.pixels).all()
+
+
+def test_few_large_images_give_several_windows_each(discs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unetkit.pipeline.validation.WINDOW", {2: 16})
+    pieces = validator(discs, 20 * 16 * 16).pieces
+    assert len(pieces) == 20
+    assert len({piece.name for piece in pieces}) == 8
+
+
+def test_a_window_is_normalised_as_its_image(discs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = {piece.name: piece.statistics for piece in validator(discs, 0).pieces}
+    monkeypatch.setattr("unetkit.pipeline.validation.WINDOW", {2: 16})
+    for piece in validator(discs, 1000).pieces:
+        assert piece.statistics.mean == whole[piece.name].mean
+        assert piece.statistics.std == whole[piece.name].std
+
+
+def test_windows_give_a_loss_and_a_score(discs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unetkit.pipeline.validation.WINDOW", {2: 32})
+    validate = validator(discs, 6 * 32 * 32)
+    torch.manual_seed(0)
+    loss, score = validate(build_network(validate.plan))
+    assert 0 < loss < 10
+    assert 0 <= score <= 1
+
+
+def test_the_plan_bounds_what_is_looked_at(discs: Path) -> None:
+    plan = prepare(discs, Options(steps=3000, settings=("training.patch=[256, 256]",))).plan
+    trained = plan.training.validate_every * plan.training.batch * 256**2
+    assert 0.3 * trained < plan.training.validate_pixels < 0.5 * trained
+    assert "training.validate_pixels" in plan.reasons
