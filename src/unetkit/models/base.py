@@ -85,13 +85,13 @@ class Segmenter(nn.Module):
         return crop(self.heads[0](decoded[0]), x.shape[2:])
 
     def forward_levels(self, x: Tensor) -> list[Tensor]:
-        """Logits at every level that has a head, finest first: level i has stride 2^i and size ⌈S / 2^i⌉.
+        """Logits at every level that has a head, the one of `forward` first; here level i has stride 2^i.
 
         Args:
             x: as for `forward`.
 
         Returns:
-            One N K *⌈S / 2^i⌉ per head; only the finest without deep supervision.
+            One N K *⌈S / stride⌉ per head, strides being powers of two; only the first without deep supervision.
         """
         features = self.encoder(self.pad(x))
         decoded = self.decoder(features)

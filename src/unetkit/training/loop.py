@@ -278,13 +278,24 @@ def margin_for(plan: Plan) -> int:
 
 
 def deep_loss(loss: Loss, levels: Sequence[Tensor], target: Tensor, valid: Tensor) -> Tensor:
-    """The loss over all levels, finest first; each counts half of the one before (weights sum to 1)."""
-    weights = [0.5**i for i in range(len(levels))]
+    """The loss over all levels; one with stride 2^i weighs 1/2^i of one at full resolution (weights sum to 1)."""
+    strides = [level_stride(logits.shape[2:], target.shape[1:]) for logits in levels]
     total = torch.zeros((), device=target.device)
-    for i, (weight, logits) in enumerate(zip(weights, levels, strict=True)):
-        coarse = (slice(None), *[slice(None, None, 2**i)] * (target.ndim - 1))
-        total = total + weight / sum(weights) * loss(logits, target[coarse], valid[coarse])
+    for stride, logits in zip(strides, levels, strict=True):
+        coarse = (slice(None), *[slice(None, None, stride)] * (target.ndim - 1))
+        share = 1 / stride / sum(1 / s for s in strides)
+        total = total + share * loss(logits, target[coarse], valid[coarse])
     return total
+
+
+def level_stride(sizes: Sequence[int], full: Sequence[int]) -> int:
+    """The power of two that leads from full sizes to those of a level, which are rounded up.
+
+    Example:
+        >>> level_stride((17, 9), (33, 17))
+        2
+    """
+    return next(2**i for i in range(32) if all(-(-f // 2**i) == s for s, f in zip(sizes, full, strict=True)))
 
 
 @torch.no_grad()
