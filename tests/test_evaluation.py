@@ -19,6 +19,7 @@ from unetkit.metrics import METRICS, hd95, mean_interval, nsd
 
 CELL = Classes(names=("background", "cell"))
 THREE = Classes(names=("sky", "road", "car"))
+COLOURS = np.array([(0, 0, 0), (200, 30, 30), (30, 200, 30)], np.uint8)
 
 
 def drawn(seed: int, shape: tuple[int, ...] = (24, 30), classes: int = 3) -> np.ndarray:
@@ -239,16 +240,100 @@ def test_instance_truth_and_any_objects(tmp_path: Path) -> None:
 
 
 def test_coloured_truth(tmp_path: Path) -> None:
-    colours = np.array([(0, 0, 0), (200, 30, 30), (30, 200, 30)], np.uint8)
-    classes = Classes(names=THREE.names, encoding="colours", colours=tuple(map(tuple, colours.tolist())))
+    classes = Classes(names=THREE.names, encoding="colours", colours=tuple(map(tuple, COLOURS.tolist())))
     labels = drawn(3)
-    truth = save(tmp_path / "t", {"a": colours[labels]})
-    for name, prediction in (("colours", colours[labels]), ("indices", labels)):
+    truth = save(tmp_path / "t", {"a": COLOURS[labels]})
+    for name, prediction in (("colours", COLOURS[labels]), ("indices", labels)):
         done = score_folders(save(tmp_path / name, {"a": prediction}), truth, classes=classes)
         assert done.summary["mean"]["dice"]["mean"] == 1.0
-    write_mask(tmp_path / "palette" / "a.png", labels[..., ::-1], palette=tuple(map(tuple, colours.tolist())))
+    write_mask(tmp_path / "palette" / "a.png", labels[..., ::-1], palette=tuple(map(tuple, COLOURS.tolist())))
     flipped = score_folders(tmp_path / "palette", truth, classes=classes)
     assert flipped.summary["mean"]["dice"]["mean"] < 1
+
+
+def state(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("place", ["classes.yaml", "masks/classes.yaml", "elsewhere.yaml"])
+def test_stated_names_values_and_ignored_values_count(tmp_path: Path, place: str) -> None:
+    labels = drawn(3)
+    written = np.array([0, 10, 20], np.uint8)[labels]
+    written[:6] = 99
+    truth = save(tmp_path / "masks", {"a": written})
+    text = "names: [sky, road, car, tree]\nvalues: [0, 10, 20, 30]\nignore_values: [99]\n"
+    path = state(tmp_path / place, text)
+    labels[:6] = 3  # nobody labelled these pixels, so any class is right there
+    predictions = save(tmp_path / "p", {"a": labels})
+    done = score_folders(predictions, truth, classes=path if place.startswith("else") else None)
+    assert list(done.summary["classes"]) == ["road", "car", "tree"]
+    assert done.summary["mean_iou"] == 1.0
+    assert done.rows[0]["truth_pixels"] == (labels[6:] == 1).sum()
+    assert (done.summary["truth"], done.summary["predictions"]) == (f"stated in {path.name} ({path})", "indices")
+
+
+def test_a_single_stated_line_completes_what_is_inferred(tmp_path: Path) -> None:
+    truth = save(tmp_path / "t" / "masks", {"a": drawn(3)})
+    state(tmp_path / "t" / "classes.yaml", "names: [sky, road, car]")
+    done = score_folders(save(tmp_path / "p", {"a": drawn(3)}), truth)
+    assert list(done.summary["classes"]) == ["road", "car"]
+    assert "stated: names" in done.summary["truth"]
+    state(truth / "classes.yaml", "names: [sky, lane, bus]")  # the nearer one wins
+    assert list(score_folders(tmp_path / "p", truth).summary["classes"]) == ["lane", "bus"]
+
+
+def test_a_classes_file_that_is_named_must_be_there(tmp_path: Path) -> None:
+    truth = save(tmp_path / "t", binary_truth())
+    with pytest.raises(FileError, match=r"clases\.yaml: cannot be read"):
+        score_folders(truth, truth, classes=tmp_path / "clases.yaml")
+
+
+def test_indices_need_the_order_of_the_true_colours(tmp_path: Path) -> None:
+    """Inferred colours come in no order that a person meant: index 1 may be any of them."""
+    labels = drawn(3)
+    truth = save(tmp_path / "t" / "masks", {"a": COLOURS[labels]})
+    predictions = save(tmp_path / "p", {"a": labels})
+    with pytest.raises(InputError, match="nobody stated which colour") as caught:
+        score_folders(predictions, truth)
+    assert "[[0, 0, 0], [30, 200, 30], [200, 30, 30]]" in str(caught.value)
+    assert score_folders(predictions, truth, encoding="indices").summary["mean_iou"] < 1  # in numerical order
+    names = "names: [sky, road, car]\nencoding: colours\n"
+    state(tmp_path / "t" / "classes.yaml", f"{names}colours: {COLOURS.tolist()}")
+    assert score_folders(predictions, truth).summary["mean_iou"] == 1.0
+
+
+def test_black_is_background_without_a_word(tmp_path: Path) -> None:
+    labels = drawn(3, classes=2)
+    truth = save(tmp_path / "t", {"a": COLOURS[labels]})
+    for scale in (1, 255):
+        predictions = save(tmp_path / str(scale), {"a": labels * np.uint8(scale)})
+        assert score_folders(predictions, truth).summary["mean_iou"] == 1.0
+
+
+def test_coloured_predictions_beside_numbers(tmp_path: Path) -> None:
+    labels = drawn(3)
+    truth = save(tmp_path / "t" / "masks", {"a": labels, "b": np.zeros_like(labels)})
+    coloured = save(tmp_path / "p", {"a": COLOURS[labels], "b": COLOURS[np.zeros_like(labels)]})
+    with pytest.raises(InputError, match=r"state 'colours: .*in classes\.yaml"):
+        score_folders(coloured, truth)
+    state(tmp_path / "t" / "classes.yaml", f"names: [sky, road, car]\ncolours: {COLOURS.tolist()}")
+    done = score_folders(coloured, truth)
+    assert (done.summary["mean_iou"], done.summary["predictions"]) == (1.0, "colours")
+
+
+def test_palettes_that_disagree_are_not_guessed(tmp_path: Path) -> None:
+    """The same colours under other numbers: the numbers say one thing and the colours another."""
+    palette = [tuple(colour) for colour in COLOURS.tolist()]
+    labels = drawn(3)
+    write_mask(tmp_path / "t" / "a.png", labels, palette=tuple(palette))
+    write_mask(tmp_path / "same" / "a.png", labels, palette=tuple(palette))
+    assert score_folders(tmp_path / "same", tmp_path / "t").summary["predictions"] == "truth"
+    write_mask(tmp_path / "p" / "a.png", np.array([0, 2, 1], np.uint8)[labels], palette=(palette[0], *palette[:0:-1]))
+    with pytest.raises(InputError, match="--encoding truth or --encoding indices or --encoding colours"):
+        score_folders(tmp_path / "p", tmp_path / "t")
+    assert score_folders(tmp_path / "p", tmp_path / "t", encoding="colours").summary["mean_iou"] == 1.0
 
 
 def test_ignored_truth_and_predictions_that_copy_it(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from unetkit.classes import IGNORE, Classes
-from unetkit.dataset.encoding import infer_classes, read_label_map
+from unetkit.classes import IGNORE, Classes, read_stated
+from unetkit.dataset.encoding import find_classes, infer_classes, read_label_map
 from unetkit.dataset.foreign import Reading, find_reading, read_foreign
 from unetkit.errors import InputError
 from unetkit.files import write_json, write_text
@@ -275,7 +275,7 @@ def score_folders(
     prediction_folder: str | PathLike[str],
     truth_folder: str | PathLike[str],
     *,
-    classes: Classes | None = None,
+    classes: Classes | str | PathLike[str] | None = None,
     encoding: Reading | None = None,
     seed: int = 0,
     tolerance: float = 2.0,
@@ -284,23 +284,26 @@ def score_folders(
 
     Predictions without a true mask are left out.
 
-    Predictions may be written as the truth is ("truth"), as class indices 0 … K−1 ("indices"), or, of two classes, as 0
-    and 255 ("binary"). Which it is follows from all their values together; where two readings fit and disagree, the
-    user must say.
+    Predictions may be written as the truth is ("truth"), as class indices 0 … K−1 ("indices"), of two classes as 0 and
+    255 ("binary"), or in the classes' colours ("colours"). Which it is follows from all their values together; where
+    two readings fit and disagree, the user must say.
 
     Args:
         prediction_folder: masks to score.
         truth_folder: true masks.
-        classes: of the truth; None infers them from its masks.
+        classes: of the truth, or the classes.yaml that states them; None takes the one in the folder of the true masks
+            or above it, and what no file states is inferred from the masks.
         encoding: how the predictions are written; None decides by their values.
         seed: of the bootstrap.
         tolerance: of NSD, in pixels of the finest axis.
 
     Returns:
-        The evaluation; spacing is taken from the true masks.
+        The evaluation; spacing is taken from the true masks. The summary also says how the masks were read: `truth`
+        (where the classes come from) and `predictions` (the encoding).
 
     Raises:
         InputError: true masks without a prediction, sizes that differ, or values that fit no reading, or two.
+        FileError: a mask or classes.yaml that cannot be used.
 
     Example:
         >>> score_folders("predictions", "data/masks").summary["mean"]["dice"]  # doctest: +SKIP
@@ -308,11 +311,30 @@ def score_folders(
     """
     predictions, truths = _masks_below(Path(prediction_folder)), _masks_below(Path(truth_folder))
     _require_partners(predictions, truths, Path(prediction_folder), Path(truth_folder))
-    if classes is None:
-        classes = infer_classes([truths[name] for name in sorted(truths)])
+    names = sorted(truths)
+    known, ordered = _true_classes(classes, Path(truth_folder), [truths[name] for name in names])
     if encoding is None:
-        encoding = find_reading([predictions[name] for name in sorted(truths)], classes)
-    return evaluate_pairs(_read_pairs(predictions, truths, classes, encoding), classes, seed=seed, tolerance=tolerance)
+        encoding = find_reading([predictions[name] for name in names], known, ordered=ordered)
+    pairs = _read_pairs(predictions, truths, known, encoding)
+    done = evaluate_pairs(pairs, known, seed=seed, tolerance=tolerance)
+    read = {"truth": known.evidence or "classes as stated", "predictions": encoding}
+    return Evaluation(done.rows, {**done.summary, **read})
+
+
+def _true_classes(
+    stated: Classes | str | PathLike[str] | None, folder: Path, masks: Sequence[Path]
+) -> tuple[Classes, bool]:
+    """The classes of the true masks, and whether the order of their colours was stated."""
+    if isinstance(stated, Classes):
+        return stated, True
+    named = folder if folder.name not in ("", "..") else folder.resolve()
+    usual = (folder / "classes.yaml", named.parent / "classes.yaml")
+    file = Path(stated) if stated is not None else next((path for path in usual if path.is_file()), None)
+    if file is None:
+        return infer_classes(masks), False
+    ordered = "colours" in read_stated(file)
+    classes = find_classes(file, masks)
+    return classes.model_copy(update={"evidence": f"{classes.evidence} ({file})"}), ordered
 
 
 def _read_pairs(

@@ -100,6 +100,14 @@ def test_scores_of_own_and_of_foreign_masks_agree(run: Path, discs: Path, tmp_pa
     assert foreign["mean"]["dice"]["mean"] == pytest.approx(own["mean"]["dice"]["mean"])
 
 
+def test_score_says_how_it_read_the_masks(discs: Path, tmp_path: Path) -> None:
+    classes = tmp_path / "stated.yaml"
+    classes.write_text("names: [ground, disc]\nvalues: [0, 255]\n")
+    said = unetkit("score", discs / "masks", discs / "masks", "--classes", classes, "--out", tmp_path).stdout
+    assert f"true masks: stated in stated.yaml ({classes}); predictions: --encoding truth" in said
+    assert list(json.loads((tmp_path / "summary.json").read_text())["classes"]) == ["disc"]
+
+
 def test_the_plan_of_a_run_repeats_it(run: Path, discs: Path, tmp_path: Path) -> None:
     unetkit("train", discs, "--plan", run / "plan.yaml", "--out", tmp_path / "again")
     assert (tmp_path / "again" / "weights" / "best.safetensors").read_bytes() == (
@@ -182,6 +190,7 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(discs: Path, tmp_path: Pa
         (["predict", "DATA", "DATA/images", "--out", "x"], 1, "no finished run"),
         (["evaluate", "nowhere"], 1, "no such run"),
         (["score", "DATA/masks", "nowhere"], 1, "nowhere"),
+        (["score", "DATA/masks", "DATA/masks", "--classes", "absent.yaml"], 1, "absent.yaml"),
         (["frobnicate"], 2, "No such command"),
     ],
 )

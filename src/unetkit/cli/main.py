@@ -41,6 +41,7 @@ class Encoding(StrEnum):
     truth = "truth"
     indices = "indices"
     binary = "binary"
+    colours = "colours"
 
 
 class Part(StrEnum):
@@ -224,6 +225,10 @@ def score(
     encoding: Annotated[
         Encoding | None, typer.Option(help="How predictions are written: found out when left out.")
     ] = None,
+    classes: Annotated[
+        Path | None,
+        typer.Option(help="What the true masks mean.  [default: classes.yaml in TRUTH or above; else found out]"),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for per_image.csv and summary.json.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -232,13 +237,15 @@ def score(
         from unetkit.cli.show import show_scores
         from unetkit.evaluation import score_folders, write_evaluation
 
-        evaluation = score_folders(predictions, truth, encoding=encoding.value if encoding else None)
+        evaluation = score_folders(predictions, truth, classes=classes, encoding=encoding.value if encoding else None)
         if out is not None:
             write_evaluation(out, evaluation)
         if as_json:
             say_json(evaluation.summary)
         else:
             show_scores(evaluation.summary)
+            read = evaluation.summary
+            typer.echo(f"true masks: {read['truth']}; predictions: --encoding {read['predictions']}")
 
 
 @app.command()

@@ -15,8 +15,8 @@ from unetkit.dataset.encoding import read_label_map
 from unetkit.errors import InputError
 from unetkit.formats import read_mask
 
-Reading = Literal["truth", "indices", "binary"]
-"""Written as the true masks are; as class indices 0 … K−1; or, of two classes, as 0 and 255."""
+Reading = Literal["truth", "indices", "binary", "colours"]
+"""Written as the true masks are; as class indices 0 … K−1; of two classes, as 0 and 255; or as the classes' colours."""
 
 Entry = tuple[int | None, Colour | None]
 """What a mask file holds at a pixel: a number, a colour, or (from a palette) both."""
@@ -53,25 +53,33 @@ def _as_binary(value: int | None, colour: Colour | None, classes: Classes) -> in
     return int(value == 255) if fits else None
 
 
+def _as_colour(value: int | None, colour: Colour | None, classes: Classes) -> int | None:
+    named = classes.encoding == "values" and len(set(classes.colours)) == len(classes)
+    return classes.colours.index(colour) if named and colour in classes.colours else None
+
+
 _READINGS: Mapping[Reading, Callable[[int | None, Colour | None, Classes], int | None]] = {
     "truth": _as_truth,
     "indices": _as_index,
     "binary": _as_binary,
+    "colours": _as_colour,
 }
 
 
-def find_reading(paths: Sequence[Path], classes: Classes) -> Reading:
+def find_reading(paths: Sequence[Path], classes: Classes, *, ordered: bool = True) -> Reading:
     """How predictions are written: the reading that fits all their values together.
 
     Args:
         paths: all predictions; a single one may hold too few values to tell.
         classes: of the true masks, with their encoding.
+        ordered: whether somebody stated which of the true masks' colours is which class index.
 
     Returns:
         The reading; "truth" where several fit and agree on every value.
 
     Raises:
-        InputError: no reading fits, or two fit and disagree; the message says what to type.
+        InputError: no reading fits, two fit and disagree, or indices stand against colours whose order nobody stated;
+            the message says what to type.
         FileError: a mask is unreadable, or holds fractions.
     """
     entries = sorted(set[Entry]().union(*map(_entries, paths)), key=str)
@@ -84,7 +92,9 @@ def find_reading(paths: Sequence[Path], classes: Classes) -> Reading:
             found=_shown(entries),
             expected=f"values as in the true masks ({classes.evidence or classes.encoding}), or class indices"
             f" 0 … {len(classes) - 1}",
-            mend="write class indices, not probabilities or scaled grey values",
+            mend="write class indices, not probabilities or scaled grey values"
+            if all(value is not None for value, _ in entries)
+            else "write class indices, or state 'colours: [[r, g, b], …]', one a class, in classes.yaml",
         )
     if any(read[name] != read[fitting[0]] for name in fitting):
         raise InputError(
@@ -92,6 +102,15 @@ def find_reading(paths: Sequence[Path], classes: Classes) -> Reading:
             file=paths[0].parent,
             found=f"the values {_shown(entries)}",
             mend="say which with " + " or ".join(f"--encoding {name}" for name in fitting) + " (in Python: encoding=…)",
+        )
+    guessed = classes.encoding == "colours" and not ordered and (len(classes) > 2 or classes.colours[0] != (0, 0, 0))
+    if fitting[0] == "indices" and guessed:
+        raise InputError(
+            "the predictions hold class indices, and nobody stated which colour of the true masks has which",
+            file=paths[0].parent,
+            found=f"the values {_shown(entries)}",
+            mend=f"state 'colours: {[list(colour) for colour in classes.colours]}' in classes.yaml, in their order; or "
+            "say --encoding indices if this order is right",
         )
     return fitting[0]
 
@@ -113,6 +132,9 @@ def read_foreign(path: Path, classes: Classes, reading: Reading) -> npt.NDArray[
     """
     if reading == "truth":
         return read_label_map(path, classes).labels
+    if reading == "colours":
+        coloured = {"encoding": "colours", "ignore_values": (), "ignore_colours": ()}
+        return read_label_map(path, classes.model_copy(update=coloured)).labels
     label = _READINGS[reading]
     strange = [entry for entry in _entries(path) if label(*entry, classes) is None]
     if strange:
