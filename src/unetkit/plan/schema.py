@@ -119,7 +119,7 @@ class PredictionPlan(_Section):
     """How the trained model is applied.
 
     Args:
-        tile: side of the tiles in pixels for images that do not fit in memory; 0 chooses one.
+        tile: side of the tiles in pixels for images too large for one pass; 0 chooses one.
         augment: whether flipped views are averaged too (slower, a little better).
     """
 
