@@ -11,7 +11,11 @@ from safetensors.torch import load, save
 from unetkit.errors import UnknownName, UsageError
 from unetkit.models import MODELS, Segmenter, build_model
 
-SMALL: dict[str, dict[str, Any]] = {"unet": {"depth": 2, "width": 4}, "unet-lite0": {"pretrained": False}}
+SMALL: dict[str, dict[str, Any]] = {
+    "unet": {"depth": 2, "width": 4},
+    "unet-lite0": {"pretrained": False},
+    "unet++": {"depth": 2, "width": 4},
+}
 SIZES = {2: [(1, 1), (1, 7), (33, 17), (64, 64)], 3: [(1, 1, 1), (5, 9, 7)]}
 CASES = [(name, dims) for name, entry in MODELS.items() for dims in entry.spatial_dims]
 
@@ -146,6 +150,12 @@ def test_an_unknown_option_lists_the_valid_ones(name: str) -> None:
         ("unet", {"spatial_dims": 4}),
         ("unet", {"in_channels": 0}),
         ("unet", {"num_classes": 1}),
+        ("unet++", {"depth": 8}),
+        ("unet++", {"width": 0}),
+        ("unet++", {"width": 8, "max_width": 4}),
+        ("unet++", {"norm": "layer"}),
+        ("unet++", {"up": "bicubic"}),
+        ("unet++", {"dropout": -0.1}),
         ("unet-lite0", {"spatial_dims": 3}),
         ("unet-lite0", {"widths": (16, 8)}),
         ("unet-lite0", {"widths": 16}),

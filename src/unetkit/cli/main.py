@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unetkit.cli.values import reporting, say_json, seconds
+from unetkit.cli.values import levels, reporting, say_json, seconds
 
 if TYPE_CHECKING:
     from unetkit.pipeline import Options
@@ -168,6 +169,7 @@ def predict(
     save: Annotated[str, typer.Option(help="Any of labels, probabilities, overlay, with commas.")] = "labels",
     tta: Annotated[bool, typer.Option("--tta", help="Average flipped views: slower, a little better.")] = False,
     tile: Annotated[int | None, typer.Option(min=0, help="Side of the tiles in pixels; 0 chooses.")] = None,
+    prune: Annotated[int | None, typer.Option(min=0, help="Poolings to keep of a UNet++: faster; 0 for all.")] = None,
     device: Device = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
     as_json: Json = False,
@@ -178,7 +180,7 @@ def predict(
         from unetkit.pipeline import load_predictor
         from unetkit.pipeline import predict as predict_images
 
-        predictor = load_predictor(run, device=device, augment=tta or None, tile=tile)
+        predictor = load_predictor(run, device=device, augment=tta or None, tile=tile, prune=prune)
         kinds = [kind.strip() for kind in save.split(",") if kind.strip()]
         faults, written = [], []
         with prediction_display(quiet=as_json) as display:
@@ -202,14 +204,33 @@ def evaluate(
     data: Annotated[Path | None, typer.Argument(help="Dataset; the one it was trained on when left out.")] = None,
     split: Annotated[Part | None, typer.Option(help="Which part.  [default: test, or val where there is none]")] = None,
     tta: Annotated[bool, typer.Option("--tta", help="Average flipped views.")] = False,
+    prune: Annotated[
+        str | None,
+        typer.Option(metavar="LEVELS", help="Speed against score of a pruned UNet++: all, or levels with commas."),
+    ] = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Score a run's model, per image and class, with intervals; and write its report again."""
+    """Score a run's model, per image and class, with intervals; and write its report again (not with --prune)."""
     with reporting(as_json):
-        from unetkit.cli.show import show_scores
+        from unetkit.cli.show import show_pruning, show_scores
         from unetkit.pipeline import evaluate as evaluate_run
+        from unetkit.pipeline import pruning_table
 
+        if prune is not None:
+            rows = pruning_table(
+                run,
+                data,
+                split=split.value if split else None,
+                levels=levels(prune),
+                device=device,
+                augment=tta or None,
+            )
+            if as_json:
+                say_json([asdict(row) for row in rows])
+            else:
+                show_pruning(rows)
+            return
         assessment = evaluate_run(run, data, split=split.value if split else None, device=device, augment=tta or None)
         if as_json:
             say_json(assessment.summary)

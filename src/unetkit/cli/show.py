@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from unetkit.dataset.check import CheckReport
     from unetkit.pipeline import Prepared
+    from unetkit.pipeline.pruning import PrunedScore
 
 STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
@@ -73,6 +74,17 @@ def show_scores(summary: Mapping[str, Any]) -> None:
         f"{summary['images']} images; {pooled}intervals: {summary['interval']}; hd95 in {summary['unit']}",
         soft_wrap=True,
     )
+
+
+def show_pruning(rows: Sequence[PrunedScore]) -> None:
+    """Speed against score, a row a level."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("poolings kept", "parameters", "multiply-adds a pixel", "Mpx/s", "dice"):
+        table.add_column(column)
+    for row in rows:
+        speed = f"{row.pixels_per_second / 1e6:.3g}"
+        table.add_row(str(row.level), f"{row.parameters:,}", f"{row.multiply_adds:,}", speed, _interval(row.dice))
+    console().print(table)
 
 
 def _interval(value: Mapping[str, float | None]) -> str:

@@ -37,6 +37,24 @@ def seconds(text: str | None) -> float | None:
     return total
 
 
+def levels(text: str) -> tuple[int, ...] | None:
+    """Levels such as 2 or 1,2; None for "all".
+
+    Raises:
+        UsageError: neither.
+
+    Example:
+        >>> levels("1, 2")
+        (1, 2)
+    """
+    if text.strip() == "all":
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise UsageError("the levels are not understood", found=repr(text), expected="all, or such as 2 or 1,2")
+    return tuple(int(part) for part in parts)
+
+
 @contextmanager
 def reporting(as_json: bool = False) -> Iterator[None]:
     """Turn errors that are the user's to mend into one message and an exit code, without a traceback."""

@@ -18,6 +18,7 @@ from unetkit.models.blocks import whole_number
 from unetkit.models.cost import count_parameters, multiply_adds
 from unetkit.models.unet import UNet
 from unetkit.models.unet_lite0 import UNetLite0
+from unetkit.models.unet_plus_plus import UNetPlusPlus
 from unetkit.registry import lookup
 
 __all__ = ["MODELS", "ModelEntry", "Segmenter", "build_model", "count_parameters", "multiply_adds"]
@@ -78,6 +79,7 @@ class ModelEntry:
 MODELS: dict[str, ModelEntry] = {
     "unet": ModelEntry(UNet, "the U-Net of 2015 with padded convolutions and a normalisation, any depth and width"),
     "unet-lite0": ModelEntry(UNetLite0, "a U-Net on EfficientNet-Lite0, pretrained on ImageNet's photographs", (2,)),
+    "unet++": ModelEntry(UNetPlusPlus, "U-Nets of every depth nested in one, which can be pruned to a shallower one"),
 }
 
 

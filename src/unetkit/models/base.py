@@ -100,6 +100,22 @@ class Segmenter(nn.Module):
             for level, (head, feature) in enumerate(zip(self.heads, decoded, strict=False))
         ]
 
+    def pruned(self, level: int) -> Segmenter:
+        """The part of the network that predicts with so many poolings, sharing its weights; few networks have one.
+
+        Args:
+            level: poolings that stay, 1 or more.
+
+        Raises:
+            UsageError: this network has no such part.
+        """
+        raise UsageError(
+            f"this network cannot be pruned to level {level}",
+            found=type(self).__name__,
+            expected="a UNet++ trained with deep supervision",
+            mend="unetkit train DATA --model unet++ --set training.deep_supervision=true",
+        )
+
     def pad(self, x: Tensor) -> Tensor:
         """`x` checked, and its last rows and columns repeated up to a multiple of the grid."""
         if x.ndim != self.spatial_dims + 2 or x.shape[1] != self.in_channels or 0 in x.shape:

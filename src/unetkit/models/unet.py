@@ -38,11 +38,16 @@ class ContractingPath(Pyramid):
         widths: channels of each stage, finest first; one pooling fewer than stages.
         dims: 2 or 3.
         norm: the normalisation's name.
-        dropout: probability with which a value of the coarsest feature is dropped in training.
+        dropout: probability with which a value of the coarsest feature is dropped in training, 0 to below 1.
+
+    Raises:
+        UsageError: dropout is no such probability.
     """
 
     def __init__(self, in_channels: int, widths: Sequence[int], *, dims: int, norm: str, dropout: float) -> None:
         super().__init__()
+        if not 0 <= dropout < 1:
+            raise UsageError("dropout cannot be used", found=dropout, expected="a probability, 0 to below 1")
         self.stages = nn.ModuleList(
             ConvBlock(before, width, dims=dims, norm=norm)
             for before, width in zip([in_channels, *widths], widths, strict=False)
@@ -145,13 +150,7 @@ class UNet(Segmenter):
         deep_supervision: bool = False,
         skips: str | Sequence[int] = "all",
     ) -> None:
-        whole_number("depth", depth, 0, 7)
-        whole_number("width", width, 1)
-        if max_width is not None:
-            whole_number("max_width", max_width, width)
-        if not 0 <= dropout < 1:
-            raise UsageError("dropout cannot be used", found=dropout, expected="a probability, 0 to below 1")
-        widths = [min(width * 2**stage, max_width or width * 2**stage) for stage in range(depth + 1)]
+        widths = stage_widths(depth, width, max_width)
         encoder = ContractingPath(in_channels, widths, dims=spatial_dims, norm=norm, dropout=dropout)
         decoder = ExpandingPath(
             widths, widths[:-1], dims=spatial_dims, norm=norm, up=up, skips=skip_levels(skips, depth)
@@ -167,6 +166,23 @@ class UNet(Segmenter):
             norm=norm,
             deep_supervision=deep_supervision,
         )
+
+
+def stage_widths(depth: int, width: int, max_width: int | None) -> list[int]:
+    """The channels of each stage, finest first: each has twice those of the one before, up to `max_width`.
+
+    Raises:
+        UsageError: depth not 0 to 7, width below 1, or max_width below width.
+
+    Example:
+        >>> stage_widths(3, 8, 20)
+        [8, 16, 20, 20]
+    """
+    whole_number("depth", depth, 0, 7)
+    whole_number("width", width, 1)
+    if max_width is not None:
+        whole_number("max_width", max_width, width)
+    return [min(width * 2**stage, max_width or width * 2**stage) for stage in range(depth + 1)]
 
 
 def skip_levels(skips: str | Sequence[int], depth: int) -> tuple[int, ...]:

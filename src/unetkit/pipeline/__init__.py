@@ -5,5 +5,16 @@ from unetkit.pipeline.experiment import train
 from unetkit.pipeline.folds import cross_validate
 from unetkit.pipeline.infer import load_predictor, predict
 from unetkit.pipeline.preparation import Options, Prepared, prepare
+from unetkit.pipeline.pruning import pruning_table
 
-__all__ = ["Options", "Prepared", "cross_validate", "evaluate", "load_predictor", "predict", "prepare", "train"]
+__all__ = [
+    "Options",
+    "Prepared",
+    "cross_validate",
+    "evaluate",
+    "load_predictor",
+    "predict",
+    "prepare",
+    "pruning_table",
+    "train",
+]

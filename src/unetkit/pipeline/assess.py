@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from unetkit.classes import read_classes
-from unetkit.dataset.folder import open_dataset
+from unetkit.dataset.folder import Dataset, open_dataset
 from unetkit.dataset.splits import stored_split
 from unetkit.errors import RunError, UsageError
 from unetkit.evaluation import Evaluation, evaluate_pairs, write_evaluation
@@ -74,41 +74,65 @@ def evaluate(
         >>> evaluate("runs/cells").summary["mean"]["dice"]  # doctest: +SKIP
         {'mean': 0.91, 'low': 0.88, 'high': 0.93, 'n': 6}
     """
+    scope = find_scope(run, data, split)
+    gallery = Gallery(scope.dataset)
+    pairs = (
+        pair
+        for path, names in scope.jobs
+        for pair in gallery.predicted(names, load_predictor(path, device=device, augment=augment))
+    )
+    evaluation = evaluate_pairs(pairs, scope.dataset.classes)
+    folder, members = scope.run, scope.members
+    place = folder.path / scope.part
+    _write(place, evaluation, gallery)
+    if history := members[0].read_history():
+        write_text(folder.path / "curves.svg", curves_svg(history, members[0].load_weights()[1].get("step")))
+    report = folder.report if scope.usual else place / "report.html"
+    write_report(report, tell(folder, members, scope.dataset, evaluation, gallery, scope.part))
+    return Assessment(evaluation.rows, evaluation.summary, place, report)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which images are scored, and by which models.
+
+    Args:
+        run: the run.
+        members: the run itself, or its folds.
+        dataset: the images.
+        part: "train", "val" or "test", or "on_NAME" of another dataset.
+        usual: whether the run's own report shows these images.
+        jobs: (run folder, names of the images that its models predict).
+    """
+
+    run: RunFolder
+    members: tuple[RunFolder, ...]
+    dataset: Dataset
+    part: str
+    usual: bool
+    jobs: tuple[tuple[Path, tuple[str, ...]], ...]
+
+
+def find_scope(run: str | PathLike[str], data: str | PathLike[str] | None, split: Part | None) -> Scope:
+    """What `evaluate` scores; arguments and errors as there."""
     folder = RunFolder(run)
-    members = [member.require() for member in member_runs(folder)]
+    members = tuple(member.require() for member in member_runs(folder))
     root = _data_folder(members[0], data)
     dataset = open_dataset(root, classes=read_classes(members[0].classes))
     splits = [stored_split(member.split) for member in members]
     usual: Part = "test" if any(s.test for s in splits) else "val"
-    part: str = split or usual
-    gallery = Gallery(dataset)
     # the run's own data may have been moved: they are known by their names
     names = {name for s in splits for name in (*s.train, *s.val, *s.test)}
-    foreign = not names.issubset(sample.name for sample in dataset.labelled)
-    if foreign:
+    labelled = tuple(sample.name for sample in dataset.labelled)
+    if not names.issubset(labelled):
         if split is not None:
             raise UsageError("other data have no such part", found=f"--split {split}", mend="leave --split out")
-        part = f"on_{root.resolve().name}"
-        labelled = [sample.name for sample in dataset.labelled]
-        pairs = gallery.predicted(labelled, load_predictor(run, device=device, augment=augment))
-    else:
-        if len(members) > 1 and part != "test":
-            raise UsageError("a cross-validation is scored on its test images", mend="leave --split out")
-        pairs = (
-            pair
-            for member, own in zip(members, splits, strict=True)
-            for pair in gallery.predicted(
-                getattr(own, part), load_predictor(member.path, device=device, augment=augment)
-            )
-        )
-    evaluation = evaluate_pairs(pairs, dataset.classes)
-    place = folder.path / part
-    _write(place, evaluation, gallery)
-    if history := members[0].read_history():
-        write_text(folder.path / "curves.svg", curves_svg(history, members[0].load_weights()[1].get("step")))
-    report = folder.report if not foreign and part == usual else place / "report.html"
-    write_report(report, tell(folder, members, dataset, evaluation, gallery, part))
-    return Assessment(evaluation.rows, evaluation.summary, place, report)
+        return Scope(folder, members, dataset, f"on_{root.resolve().name}", False, ((folder.path, labelled),))
+    part = split or usual
+    if len(members) > 1 and part != "test":
+        raise UsageError("a cross-validation is scored on its test images", mend="leave --split out")
+    jobs = tuple((member.path, tuple(getattr(own, part))) for member, own in zip(members, splits, strict=True))
+    return Scope(folder, members, dataset, part, part == usual, jobs)
 
 
 def _data_folder(run: RunFolder, stated: str | PathLike[str] | None) -> Path:

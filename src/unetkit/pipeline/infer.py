@@ -42,7 +42,12 @@ class Prediction:
 
 
 def load_predictor(
-    run: str | PathLike[str], *, device: str = "auto", augment: bool | None = None, tile: int | None = None
+    run: str | PathLike[str],
+    *,
+    device: str = "auto",
+    augment: bool | None = None,
+    tile: int | None = None,
+    prune: int | None = None,
 ) -> Predictor:
     """The trained model of a run, ready for images; of a cross-validation, all its models together.
 
@@ -51,9 +56,11 @@ def load_predictor(
         device: "auto", "cpu", "cuda" or "cuda:1".
         augment: average flipped views; None takes the plan's choice.
         tile: side of the tiles in pixels; None takes the plan's choice.
+        prune: poolings to keep of networks that can be pruned, 0 for all; None takes the plan's choice.
 
     Raises:
         RunError: no such run, not finished, or damaged.
+        UsageError: a network that cannot be pruned, or has no such level.
 
     Example:
         >>> load_predictor("runs/cells").labels(read_image("new.png"))  # doctest: +SKIP
@@ -69,7 +76,7 @@ def load_predictor(
         except RuntimeError as error:
             raise RunError("weights do not fit the plan", file=folder.best, found=str(error).splitlines()[0]) from error
         models.append(model)
-    return Predictor(models, plan, device=choose_device(device), augment=augment, tile=tile)
+    return Predictor(models, plan, device=choose_device(device), augment=augment, tile=tile, prune=prune)
 
 
 def member_runs(run: RunFolder) -> list[RunFolder]:

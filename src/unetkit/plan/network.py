@@ -14,7 +14,7 @@ def build_network(plan: Plan, *, pretrained: bool = True) -> Segmenter:
         pretrained: False leaves out a pretrained encoder's weights, because trained ones are about to take their place.
 
     Raises:
-        UsageError: an option that the model cannot have.
+        UsageError: an option that the model cannot have, or a pruning that it does not allow.
 
     Example:
         >>> build_network(plan).grid  # doctest: +SKIP
@@ -23,11 +23,15 @@ def build_network(plan: Plan, *, pretrained: bool = True) -> Segmenter:
     options = {**plan.model.options, "deep_supervision": plan.training.deep_supervision}
     if not pretrained and "pretrained" in MODELS[plan.model.name].options:
         options["pretrained"] = False
+        options.pop("weights", None)
     data = plan.data
-    return build_model(
+    network = build_model(
         plan.model.name,
         in_channels=data.channels,
         num_classes=data.num_classes,
         spatial_dims=data.spatial_dims,
         **options,
     )
+    if plan.prediction.prune:
+        network.pruned(plan.prediction.prune)  # an error now is better than one after training
+    return network

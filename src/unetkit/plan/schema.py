@@ -121,10 +121,12 @@ class PredictionPlan(_Section):
     Args:
         tile: side of the tiles in pixels for images too large for one pass; 0 chooses one.
         augment: whether flipped views are averaged too (slower, a little better).
+        prune: poolings to keep of a UNet++ trained with deep supervision (faster, often a little worse); 0 for all.
     """
 
     tile: int = Field(0, ge=0)
     augment: bool = False
+    prune: int = Field(0, ge=0)
 
 
 class Plan(_Section):

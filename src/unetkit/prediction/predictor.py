@@ -35,6 +35,10 @@ class Predictor:
         device: where to predict.
         augment: whether to average flipped views; None takes the plan's choice.
         tile: side of the tiles in pixels; None takes the plan's choice.
+        prune: poolings to keep of networks that can be pruned, 0 for all; None takes the plan's choice.
+
+    Raises:
+        UsageError: a network that cannot be pruned, or has no such level.
 
     Example:
         >>> Predictor([model], plan).labels(image)  # doctest: +SKIP
@@ -48,8 +52,10 @@ class Predictor:
         device: torch.device | str = "cpu",
         augment: bool | None = None,
         tile: int | None = None,
+        prune: int | None = None,
     ) -> None:
-        self.models = [model.to(device).eval() for model in models]
+        level = plan.prediction.prune if prune is None else prune
+        self.models = [(model.pruned(level) if level else model).to(device).eval() for model in models]
         self.plan, self.device = plan, torch.device(device)
         self.augment = plan.prediction.augment if augment is None else augment
         self.tile = plan.prediction.tile if tile is None else tile
