@@ -87,7 +87,8 @@ def test_commands_and_settings_exist(page: str, command: str, a_plan: Plan) -> N
     arguments = words[words.index("unetkit") + 1 :]
     group: Any = get_command(app)
     context = group.commands[arguments[0]].make_context(arguments[0], arguments[1:])
-    a_plan.with_settings(context.params.get("settings") or ())
+    model = [f"model.name={name}"] if (name := context.params.get("model")) else []
+    a_plan.with_settings([*model, *(context.params.get("settings") or ())])
 
 
 @pytest.fixture(scope="module")

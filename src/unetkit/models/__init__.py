@@ -16,6 +16,9 @@ from unetkit.errors import UsageError
 from unetkit.models.base import Segmenter
 from unetkit.models.blocks import whole_number
 from unetkit.models.cost import count_parameters, multiply_adds
+from unetkit.models.lean_unet import LeanUNet
+from unetkit.models.mobile_unet import MobileUNet
+from unetkit.models.resunet import ResUNet
 from unetkit.models.unet import UNet
 from unetkit.models.unet_lite0 import UNetLite0
 from unetkit.models.unet_plus_plus import UNetPlusPlus
@@ -80,6 +83,9 @@ MODELS: dict[str, ModelEntry] = {
     "unet": ModelEntry(UNet, "the U-Net of 2015 with padded convolutions and a normalisation, any depth and width"),
     "unet-lite0": ModelEntry(UNetLite0, "a U-Net on EfficientNet-Lite0, pretrained on ImageNet's photographs", (2,)),
     "unet++": ModelEntry(UNetPlusPlus, "U-Nets of every depth nested in one, which can be pruned to a shallower one"),
+    "resunet": ModelEntry(ResUNet, "a U-Net with a residual encoder, as in nnU-Net's ResEnc presets"),
+    "lean-unet": ModelEntry(LeanUNet, "a U-Net as narrow at the bottom as at the top, with few parameters"),
+    "mobile-unet": ModelEntry(MobileUNet, "a U-Net of depthwise separable convolutions, fast without a graphics card"),
 }
 
 

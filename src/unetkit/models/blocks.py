@@ -45,6 +45,26 @@ NORMS: dict[str, Callable[[int, int], nn.Module]] = {
 FIXED_AT_PREDICTION = frozenset({"batch", "none"})  # their output at a pixel does not depend on the rest of the tile
 
 
+def convolution(
+    in_channels: int, out_channels: int, kernel: int, *, dims: int, norm: str, stride: int = 1, groups: int = 1
+) -> list[nn.Module]:
+    """A convolution and its normalisation.
+
+    Args:
+        in_channels: of the input, a multiple of `groups`.
+        out_channels: of the output, a multiple of `groups`.
+        kernel: odd.
+        dims: 2 or 3.
+        norm: the normalisation's name; "none" leaves the convolution alone, with a bias.
+        stride: 1 keeps the size, 2 halves an even one.
+        groups: as many as channels make it depthwise.
+    """
+    layer = CONVOLUTION[dims](
+        in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=norm == "none"
+    )
+    return [layer] if norm == "none" else [layer, lookup(NORMS, norm, "normalisation")(dims, out_channels)]
+
+
 class ConvBlock(nn.Sequential):
     """Two times 3×3 convolution, normalisation, ReLU: one stage of a U-Net.
 
@@ -120,6 +140,17 @@ def reach(module: nn.Module) -> int:
         if isinstance(layer, nn.Conv2d | nn.Conv3d):
             total += layer.dilation[0] * (layer.kernel_size[0] - 1) // 2
     return total
+
+
+def reach_of_levels(levels: nn.Module) -> tuple[int, ...]:
+    """Pixels read beyond an aligned block at each level, finest first; a strided layer reads the finer level."""
+    pixels = [0]
+    for layer in levels.modules():
+        if isinstance(layer, nn.Conv2d | nn.Conv3d):
+            pixels[-1] += reach(layer)
+            if layer.stride[0] == 2:
+                pixels.append(0)
+    return tuple(pixels)
 
 
 def pad_to_multiple(x: Tensor, multiple: int, *, more_than_one: bool = False) -> Tensor:

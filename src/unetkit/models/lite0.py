@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from unetkit.errors import FileError
 from unetkit.models.base import Pyramid
-from unetkit.models.blocks import ConvBlock, initialise, reach
+from unetkit.models.blocks import ConvBlock, initialise, reach_of_levels
 
 
 class Stage(NamedTuple):
@@ -129,17 +129,6 @@ class Lite0Encoder(Pyramid):
             x = level(x)
             features.append(x)
         return features
-
-
-def reach_of_levels(levels: nn.ModuleList) -> tuple[int, ...]:
-    """Pixels read beyond an aligned block at each level, finest first; a strided layer reads the finer level."""
-    pixels = [0]
-    for layer in levels.modules():
-        if isinstance(layer, nn.Conv2d):
-            pixels[-1] += reach(layer)
-            if layer.stride[0] == 2:
-                pixels.append(0)
-    return tuple(pixels)
 
 
 def load_pretrained(levels: nn.ModuleList, in_channels: int) -> None:

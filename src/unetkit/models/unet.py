@@ -12,7 +12,7 @@ here: convolutions are padded, so the output has the image's size, and each is f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -76,10 +76,19 @@ class ExpandingPath(Pyramid):
         norm: the normalisation's name.
         up: "transpose" or "interpolate".
         skips: the levels whose encoder feature is joined.
+        block: makes the convolutions after a join from (in_channels, out_channels, dims=…, norm=…).
     """
 
     def __init__(
-        self, channels: Sequence[int], widths: Sequence[int], *, dims: int, norm: str, up: str, skips: Sequence[int]
+        self,
+        channels: Sequence[int],
+        widths: Sequence[int],
+        *,
+        dims: int,
+        norm: str,
+        up: str,
+        skips: Sequence[int],
+        block: Callable[..., nn.Module] = ConvBlock,
     ) -> None:
         super().__init__()
         make_up = lookup(UPS, up, "way up")
@@ -89,7 +98,7 @@ class ExpandingPath(Pyramid):
             make_up(below, width, dims=dims) for width, below in zip(widths, self.out_channels[1:], strict=True)
         )
         self.joins = nn.ModuleList(
-            ConvBlock(width + (channels[level] if level in self.skips else 0), width, dims=dims, norm=norm)
+            block(width + (channels[level] if level in self.skips else 0), width, dims=dims, norm=norm)
             for level, width in enumerate(widths)
         )
         self.reach = tuple(
