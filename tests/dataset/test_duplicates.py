@@ -116,6 +116,17 @@ def test_hash_sees_shape_type_and_every_pixel() -> None:
     assert pixel_hash(Image(pixels)) == pixel_hash(Image(np.asfortranarray(pixels)))
 
 
+def test_hash_takes_grey_stored_as_colours_for_grey() -> None:
+    grey = np.arange(24, dtype=np.uint8).reshape(1, 4, 6)
+    colour = np.repeat(grey, 3, axis=0)
+    assert pixel_hash(Image(colour)) == pixel_hash(Image(grey))
+    for channel in range(3):
+        tinted = colour.copy()
+        tinted[channel, 2, 2] += 1
+        assert pixel_hash(Image(tinted)) not in (pixel_hash(Image(grey)), pixel_hash(Image(tinted[channel][None])))
+    assert pixel_hash(Image(colour[:2])) != pixel_hash(Image(grey))
+
+
 @pytest.mark.parametrize("name", ["em_isbi2012", "camvid", "magtile_defects", "retina_drive"])
 def test_no_false_alarm_on_real_pictures_that_look_alike(real_data: Path, name: str) -> None:
     paths = sorted((real_data / name / "images").iterdir())

@@ -96,6 +96,16 @@ def test_confusion_against_torchmetrics() -> None:
     np.testing.assert_array_equal(confusion_matrix(prediction, truth, 5), expected.numpy())
 
 
+def test_confusion_is_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(2)
+    truth, prediction = generator.integers(0, 200, (2, 31, 29)).astype(np.uint8)
+    truth[::7] = 255
+    at_once = confusion_matrix(prediction, truth, 200)
+    assert at_once.sum() == np.count_nonzero(truth != 255)
+    monkeypatch.setattr("unetkit.metrics.confusion.BLOCK", 50)
+    np.testing.assert_array_equal(confusion_matrix(prediction, truth, 200), at_once)
+
+
 def test_confusion_refuses_labels_that_are_no_class() -> None:
     truth = np.array([[0, 1, 255]], np.uint8)
     with pytest.raises(InputError, match=r"prediction holds labels that are no class.*found 7 on 1 pixels"):

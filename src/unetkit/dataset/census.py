@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,30 @@ from skimage.measure import label as connected_components
 
 from unetkit.classes import Colour
 from unetkit.errors import FileError
-from unetkit.formats import read_mask
+from unetkit.formats import RawMask, read_mask
+
+BLOCK = 2**22
+"""Pixels counted at a time: `bincount` makes eight bytes of each."""
 
 Integers = npt.NDArray[np.int64]
+Item = TypeVar("Item")
+Index = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """The different values of a mask, and which of them each pixel has.
+
+    Args:
+        values: the V different values, rising: int64, but of a mask of floats its own type, so that fractions stay
+            fractions. All NaN are one value, the last.
+        counts: pixels of each value.
+        index: *S, the position of each pixel's value among them, in the smallest type that holds it.
+    """
+
+    values: npt.NDArray[Any]
+    counts: Integers
+    index: Index
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +78,72 @@ def count_mask(path: Path) -> MaskCount:
         FileError: unreadable, or numbers that are not whole.
     """
     raw = read_mask(path)
+    return count_raw(path, raw, index_values(numbers_of(raw)))
+
+
+def count_raw(path: Path, raw: RawMask, indexed: Indexed, *, with_pieces: bool = True) -> MaskCount:
+    """Count the values of one mask that was read already.
+
+    Args:
+        path: its file.
+        raw: the mask.
+        indexed: what `index_values` gave of its numbers.
+        with_pieces: whether to count the connected areas, which takes longest.
+
+    Raises:
+        FileError: numbers that are not whole.
+    """
+    values, counts, index = indexed.values, indexed.counts, indexed.index
     coloured = is_coloured(raw.values)
-    numbers = colour_keys(raw.values) if coloured else raw.values
-    if numbers.dtype.kind == "f":
-        numbers = _whole(numbers, path)
-    values, indices = _index(numbers)
-    numbered = not coloured and np.count_nonzero(values) > 1
-    pieces = _pieces(indices, len(values)) if numbered else np.zeros(0, np.int64)
-    counts = np.bincount(indices.ravel(), minlength=len(values)).astype(np.int64)
-    repeats = _repeats(indices, len(values))
+    if values.dtype.kind == "f":
+        values = _whole(values, counts, path)
+    numbered = with_pieces and not coloured and np.count_nonzero(values) > 1
+    pieces = _pieces(index, len(values)) if numbered else np.zeros(0, np.int64)
+    repeats = _repeats(index, len(values))
     return MaskCount(path, coloured, raw.values.dtype, raw.palette, values, counts, repeats, pieces)
+
+
+def numbers_of(raw: RawMask) -> npt.NDArray[Any]:
+    """One number a pixel, *S: the mask's own, or its colours as 0xRRGGBB."""
+    return colour_keys(raw.values) if is_coloured(raw.values) else raw.values
+
+
+def index_values(numbers: npt.NDArray[Any]) -> Indexed:
+    """The different values of a mask, and which of them each pixel has.
+
+    Args:
+        numbers: *S of any real type, or booleans.
+    """
+    if numbers.dtype.kind == "b":
+        numbers = numbers.view(np.uint8)
+    if numbers.dtype.kind == "u" and numbers.dtype.itemsize <= 2:  # counting and looking up beat sorting and searching
+        counts = tally(numbers, 256**numbers.dtype.itemsize)
+        values = np.flatnonzero(counts)
+        table = np.zeros(len(counts), _index_type(len(values)))
+        table[values] = np.arange(len(values))
+        return Indexed(values, counts[values], table[numbers])
+    values = np.unique(numbers)
+    index = np.searchsorted(values, numbers).astype(_index_type(len(values)))
+    return Indexed(values if values.dtype.kind == "f" else values.astype(np.int64), tally(index, len(values)), index)
+
+
+def _index_type(count: int) -> type[np.integer[Any]]:
+    return np.uint8 if count <= 2**8 else np.uint16 if count <= 2**16 else np.intp
+
+
+def tally(index: npt.NDArray[Any], size: int) -> Integers:
+    """How often each of the numbers 0 … size-1 occurs, counted in blocks."""
+    flat = index.reshape(-1)
+    counts = np.zeros(size, np.int64)
+    for start in range(0, flat.size, BLOCK):
+        counts += np.bincount(flat[start : start + BLOCK], minlength=size)
+    return counts
+
+
+def evenly(items: Sequence[Item], most: int) -> list[Item]:
+    """At most so many of the items, evenly spread over their order."""
+    at = np.unique(np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int))
+    return [items[i] for i in at]
 
 
 def is_coloured(values: npt.NDArray[Any]) -> bool:
@@ -119,17 +196,18 @@ def _sum_by(at: npt.NDArray[np.intp], amounts: Integers, size: int) -> Integers:
     return np.asarray(np.bincount(at, weights=amounts, minlength=size).astype(np.int64))
 
 
-def _whole(numbers: npt.NDArray[Any], path: Path) -> Integers:
-    if not np.isfinite(numbers).all():
+def _whole(values: npt.NDArray[Any], counts: Integers, path: Path) -> Integers:
+    finite = np.isfinite(values)
+    if not finite.all():
         raise FileError(
             "mask holds NaN or infinite values",
             file=path,
-            found=f"{int((~np.isfinite(numbers)).sum())} of them",
+            found=f"{int(counts[~finite].sum())} of them",
             mend="write a number of its own there and name it in classes.yaml as 'ignore_values: [...]'",
         )
-    rounded = np.rint(numbers)
-    if (rounded != numbers).any():
-        found = np.unique(numbers[rounded != numbers])
+    rounded = np.rint(values)
+    if (rounded != values).any():
+        found = values[rounded != values]
         raise FileError(
             "mask holds fractions",
             file=path,
@@ -140,22 +218,13 @@ def _whole(numbers: npt.NDArray[Any], path: Path) -> Integers:
     return np.asarray(rounded.astype(np.int64))
 
 
-def _index(numbers: npt.NDArray[Any]) -> tuple[Integers, npt.NDArray[np.intp]]:
-    """The different values, and for each pixel the position of its value among them."""
-    if numbers.dtype in (np.bool_, np.uint8, np.uint16):  # counting beats sorting
-        present = np.bincount(numbers.ravel()) > 0
-        return np.flatnonzero(present).astype(np.int64), (np.cumsum(present) - 1)[numbers.astype(np.intp)]
-    values = np.unique(numbers)
-    return values.astype(np.int64), np.searchsorted(values, numbers)
-
-
-def _repeats(indices: npt.NDArray[np.intp], size: int) -> Integers:
+def _repeats(indices: Index, size: int) -> Integers:
     pairs = ((indices[..., :-1], indices[..., 1:]), (indices[..., :-1, :], indices[..., 1:, :]))
-    same = [np.bincount(here[here == following], minlength=size) for here, following in pairs]
-    return np.asarray(np.maximum(*same).astype(np.int64))
+    same = [tally(here[here == following], size) for here, following in pairs]
+    return np.asarray(np.maximum(*same))
 
 
-def _pieces(indices: npt.NDArray[np.intp], size: int) -> Integers:
+def _pieces(indices: Index, size: int) -> Integers:
     areas, number = connected_components(indices, background=-1, return_num=True, connectivity=indices.ndim)  # type: ignore[no-untyped-call]
     value_of = np.zeros(number + 1, np.intp)
     value_of[areas.ravel()] = indices.ravel()

@@ -18,7 +18,8 @@ from unetkit.dataset import rules_classes, rules_files, rules_images, rules_mask
 from unetkit.dataset.facts import Row, fact_rows
 from unetkit.dataset.findings import SEVERITIES, Case, Finding, Severity
 from unetkit.dataset.folder import Dataset, open_dataset
-from unetkit.dataset.survey import Survey, survey
+from unetkit.dataset.records import Survey
+from unetkit.dataset.survey import survey
 from unetkit.errors import UnetkitError
 
 Rule = Callable[[Case], list[Finding]]
@@ -134,7 +135,7 @@ def check(root: str | PathLike[str], *, progress: Callable[[int, int], None] | N
     try:
         if (root / "classes.yaml").exists():
             stated = read_stated(root / "classes.yaml")
-        dataset = open_dataset(root)
+        dataset = open_dataset(root, survey=facts)
     except UnetkitError as error:
         refusal = error
     case = Case(facts, dataset, refusal, stated)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import ValidationError
 
 from unetkit.classes import MAX_CLASSES, Classes, Colour, display_colour, read_classes, read_stated
@@ -17,11 +18,12 @@ from unetkit.dataset.census import (
     as_colours,
     colour_of,
     count_mask,
+    evenly,
     is_coloured,
     pool,
 )
 from unetkit.errors import DatasetError, FileError
-from unetkit.formats import read_mask
+from unetkit.formats import RawMask, read_mask
 from unetkit.image import LabelMap
 
 MAX_READ = 400
@@ -41,12 +43,19 @@ COLOUR_NAMES: dict[Colour, str] = {
 RINGING_MEND = "'unetkit check DATA --fix OUT' snaps them to the true values; keep masks as PNG or TIFF, never as JPEG"
 
 
-def infer_classes(masks: Sequence[Path], *, stated: Mapping[str, Any] | None = None) -> Classes:
+def infer_classes(
+    masks: Sequence[Path],
+    *,
+    stated: Mapping[str, Any] | None = None,
+    counted: Mapping[Path, MaskCount] | None = None,
+) -> Classes:
     """Decide from the masks themselves what their values mean.
 
     Args:
         masks: mask files; of more than 400 an evenly spread sample is read.
         stated: fields of `Classes` that somebody stated (names, ignore_values, encoding, …); they win.
+        counted: masks whose values were counted before. All of `masks` then count; those that are missing in it, which
+            are faulty as a rule, are read.
 
     Returns:
         The classes, with the reasons in `evidence`.
@@ -65,9 +74,9 @@ def infer_classes(masks: Sequence[Path], *, stated: Mapping[str, Any] | None = N
     """
     if not masks:
         raise DatasetError("there are no masks to infer classes from", mend="put at least two masks into masks/")
-    spread = np.linspace(0, len(masks) - 1, min(len(masks), MAX_READ)).round().astype(int)
-    chosen = [masks[i] for i in np.unique(spread)]
-    counts = [count_mask(path) for path in chosen]
+    chosen = evenly(masks, MAX_READ if counted is None else len(masks))
+    counted = counted or {}
+    counts = [counted[path] if path in counted else count_mask(path) for path in chosen]
     stated = dict(stated or {})
     coloured = stated.get("encoding") == "colours" or any(count.coloured for count in counts)
     if coloured or _palettes_disagree(counts):
@@ -86,24 +95,25 @@ def infer_classes(masks: Sequence[Path], *, stated: Mapping[str, Any] | None = N
         raise DatasetError(f"{where}: {first['msg'].removeprefix('Value error, ')}", found=evidence) from error
 
 
-def find_classes(stated_in: Path, masks: Sequence[Path]) -> Classes:
+def find_classes(stated_in: Path, masks: Sequence[Path], counted: Mapping[Path, MaskCount] | None = None) -> Classes:
     """The classes stated in a file, where it states all; else inferred, with what the file states taken over.
 
     Args:
         stated_in: a classes.yaml, which may be absent, whole, or only a line such as `ignore_values: [11]`.
         masks: the mask files.
+        counted: as for `infer_classes`.
 
     Raises:
         FileError: the file cannot be read or a mask is faulty.
         DatasetError: what `infer_classes` raises.
     """
     if not stated_in.exists():
-        return infer_classes(masks)
+        return infer_classes(masks, counted=counted)
     stated = read_stated(stated_in)
     if "names" in stated and ("values" in stated or "encoding" in stated):
         classes = read_classes(stated_in)
         return classes if classes.evidence else classes.model_copy(update={"evidence": f"stated in {stated_in.name}"})
-    return infer_classes(masks, stated=stated)
+    return infer_classes(masks, stated=stated, counted=counted)
 
 
 def read_label_map(path: Path, classes: Classes) -> LabelMap:
@@ -119,8 +129,12 @@ def read_label_map(path: Path, classes: Classes) -> LabelMap:
     Raises:
         FileError: unreadable, colours where numbers are expected, or a value that stands for no class.
     """
-    raw = read_mask(path)
-    values = raw.values
+    return label_map(read_mask(path), classes)
+
+
+def label_map(raw: RawMask, classes: Classes) -> LabelMap:
+    """What `read_label_map` gives, of a mask that was read already."""
+    values, path = raw.values, raw.path
     if classes.encoding == "colours" and not is_coloured(values):
         shades = raw.palette or tuple((v, v, v) for v in range(256))
         if values.size and not 0 <= values.min() <= values.max() < len(shades):
@@ -129,6 +143,26 @@ def read_label_map(path: Path, classes: Classes) -> LabelMap:
     elif classes.encoding != "colours" and is_coloured(values):
         raise FileError("mask holds colours", file=path, found=f"shape {values.shape}", expected="one number a pixel")
     return LabelMap(classes.decode(values, file=path), classes, raw.geometry, path)
+
+
+def count_labels(count: MaskCount, classes: Classes) -> Integers:
+    """On how many pixels of a counted mask each class lies.
+
+    Args:
+        count: the mask's values.
+        classes: what they mean.
+
+    Returns:
+        256 numbers, one a class index; the last of the ignored pixels.
+
+    Raises:
+        FileError: as `read_label_map`.
+    """
+    values: npt.NDArray[Any] = count.values[None]  # as a mask of V pixels
+    if count.coloured:
+        values = np.stack([values >> 16, values >> 8 & 255, values & 255], axis=-1).astype(np.uint8)
+    labels = label_map(RawMask(values, count.palette, count.path), classes).labels[0]
+    return np.asarray(np.bincount(labels, count.counts, 256).astype(np.int64))
 
 
 def _palettes_disagree(counts: Sequence[MaskCount]) -> bool:
@@ -247,7 +281,7 @@ def _why_instances(counts: Sequence[MaskCount], values: Integers) -> str | None:
     pieces = [count.pieces[count.values != 0] for count in counts if len(count.pieces)]
     shown = [ids for ids in objects if len(ids)]
     most = max((len(ids) for ids in shown), default=0)
-    if most < 4 or values[0] < 0:
+    if most < 4 or values[0] < 0 or not pieces:
         return None
     whole = float(np.mean(np.concatenate(pieces) == 1))
     numbered = float(np.mean([np.array_equal(ids, np.arange(1, len(ids) + 1)) for ids in shown]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from unetkit.dataset.folder import Dataset
-from unetkit.dataset.survey import Survey
+from unetkit.dataset.records import Survey
 from unetkit.errors import UnetkitError
 
 Severity = Literal["error", "warning", "note"]

@@ -12,6 +12,8 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from unetkit.classes import IGNORE
+from unetkit.dataset.census import Integers, evenly, tally
+from unetkit.dataset.encoding import label_map
 from unetkit.dataset.label_shapes import (
     RowMoments,
     diameters,
@@ -22,7 +24,7 @@ from unetkit.dataset.label_shapes import (
     widths,
 )
 from unetkit.errors import DatasetError
-from unetkit.formats import read_header, read_mask
+from unetkit.formats import read_header
 
 if TYPE_CHECKING:
     from unetkit.dataset.folder import Dataset, Sample
@@ -34,7 +36,7 @@ PIXELS_AN_IMAGE = 16384
 """Pixels taken at random from each of them."""
 
 MAX_MASKS = 64
-"""Masks whose classes, objects and orientation are measured."""
+"""Masks whose objects and orientation are measured; their classes too, unless a survey counted those of all masks."""
 
 MAX_WIDTHS = 16
 """Masks whose local widths are measured, which takes longest."""
@@ -106,15 +108,16 @@ class Fingerprint(BaseModel):
         modality_spread: standard deviation of the images' mean intensities over the typical deviation inside of an
             image: above 1 where images are of different kinds (dark field and bright field).
         brightness_varies: whether the modality spread is above 1.
-        class_shares: share of the labelled pixels that each class has.
-        class_images: in how many of the measured masks each class is present.
-        ignored_share: share of all pixels of the measured masks that nobody labelled.
+        class_shares: share of the labelled pixels that each class has, as the next two over all masks where a survey
+            counted them, else over the measured ones.
+        class_images: in how many of the masks each class is present.
+        ignored_share: share of all pixels of the masks that nobody labelled.
         object_sizes: for each foreground class.
         thickness: local width of each class in pixels, background too: median over the images of the width that
             half of the class's area is thinner than; 0 where a class is absent or fills whole images.
         touching_share: share of the objects' edge pixels that touch another object; 0 unless masks hold instances.
         orientation: 0 … 1, how well the class predicts the row in images that were not looked at for it.
-        empty_images: how many of the measured masks show no foreground.
+        empty_images: how many of the masks show no foreground.
         sampled: what was looked at, in plain words.
     """
 
@@ -147,10 +150,9 @@ class Fingerprint(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _MaskFacts:
-    """What one mask tells: pixels of each class and ignored ones, objects, widths and rows of each class."""
+    """What one mask tells: pixels of each class (256, the last ignored), objects, widths and rows of each class."""
 
-    pixels: npt.NDArray[np.int64]
-    ignored: int
+    pixels: Integers
     diameters: list[npt.NDArray[np.float64]]
     widths: list[float]
     edge: int
@@ -159,10 +161,10 @@ class _MaskFacts:
 
 
 def fingerprint(dataset: Dataset, names: Sequence[str]) -> Fingerprint:
-    """Measure a dataset, from a sample that takes seconds.
+    """Measure a dataset, from a sample that takes seconds: at most 32 images and 64 masks are decoded.
 
     Args:
-        dataset: what to measure.
+        dataset: what to measure; the pixels of each class come from its survey, of all masks, where it has one.
         names: the images to measure: those that train, so that nothing is learnt from test images.
 
     Returns:
@@ -176,14 +178,19 @@ def fingerprint(dataset: Dataset, names: Sequence[str]) -> Fingerprint:
     labelled = [sample for sample in samples if sample.mask is not None]
     if not labelled:
         raise DatasetError("no labelled image to measure", file=dataset.root, found=f"{len(samples)} images")
-    looked, measured = _spread(samples, MAX_IMAGES), _spread(labelled, MAX_MASKS)
+    looked, measured = evenly(samples, MAX_IMAGES), evenly(labelled, MAX_MASKS)
     pixels = _sample_pixels(dataset, looked)
-    wide = set(_spread(measured, MAX_WIDTHS))
+    wide = set(evenly(measured, MAX_WIDTHS))
     facts = [_measure_mask(dataset, sample, with_widths=sample in wide) for sample in measured]
+    counts = [fact.pixels for fact in facts]
+    if dataset.survey is not None:
+        counts = [dataset.count_labels(sample) for sample in labelled]
     sampled = (
         f"up to {PIXELS_AN_IMAGE} random pixels of {len(looked)} of {len(samples)} images, "
         f"{len(measured)} of {len(labelled)} masks, widths in {len(wide)} of them"
     )
+    if len(counts) > len(facts):
+        sampled += f", class pixels in all {len(counts)}"
     return Fingerprint(
         images=len(samples),
         labelled=len(labelled),
@@ -191,6 +198,7 @@ def fingerprint(dataset: Dataset, names: Sequence[str]) -> Fingerprint:
         channels=dataset.channels,
         **_form(samples),
         **_intensities(pixels),
+        **_shares(np.stack(counts), len(dataset.classes)),
         **_label_facts(dataset, facts),
         sampled=sampled,
     )
@@ -253,25 +261,33 @@ def _intensities(pixels: Sequence[npt.NDArray[np.float64]]) -> dict[str, Any]:
 
 
 def _measure_mask(dataset: Dataset, sample: Sample, *, with_widths: bool) -> _MaskFacts:
-    labels = dataset.read_labels(sample).labels
+    raw = dataset.read_mask(sample)
+    labels = label_map(raw, dataset.classes).labels
     count = len(dataset.classes)
-    valid = labels != IGNORE
-    pixels = np.bincount(labels[valid], minlength=count)
+    pixels = tally(labels, 256)
     edge, touched, instances = 0, 0, None
-    if dataset.classes.encoding == "instances" and sample.mask is not None:
-        instances = np.where(valid, read_mask(sample.mask).values, 0)
+    if dataset.classes.encoding == "instances":
+        instances = np.where(labels != IGNORE, raw.values, 0)
         edge, touched = touching(instances)
     sizes = [diameters(labels == c if instances is None else instances) for c in range(1, count)]
     width = [typical_width(widths(labels == c)) if with_widths and pixels[c] else 0.0 for c in range(count)]
-    ignored = int(labels.size - valid.sum())
-    return _MaskFacts(pixels, ignored, sizes, width, edge, touched, row_moments(labels, count))
+    return _MaskFacts(pixels, sizes, width, edge, touched, row_moments(labels, count))
+
+
+def _shares(pixels: Integers, count: int) -> dict[str, Any]:
+    """Shares of the classes and of what nobody labelled, from the pixels of each class of each mask (masks 256)."""
+    ignored, pixels = int(pixels[:, IGNORE].sum()), pixels[:, :count]
+    total = int(pixels.sum())
+    return {
+        "class_shares": tuple((pixels.sum(0) / max(total, 1)).tolist()),
+        "class_images": tuple((pixels > 0).sum(0).tolist()),
+        "ignored_share": ignored / max(ignored + total, 1),
+        "empty_images": int((pixels[:, 1:].sum(1) == 0).sum()),
+    }
 
 
 def _label_facts(dataset: Dataset, facts: Sequence[_MaskFacts]) -> dict[str, Any]:
-    """Shares, objects, widths and orientation, over all measured masks."""
-    pixels = np.stack([fact.pixels for fact in facts])  # images K
-    ignored = sum(fact.ignored for fact in facts)
-    total = int(pixels.sum())
+    """Objects, widths and orientation, over all measured masks."""
     sizes = []
     for c, name in enumerate(dataset.classes.names[1:]):
         found = np.concatenate([fact.diameters[c] for fact in facts])
@@ -280,18 +296,8 @@ def _label_facts(dataset: Dataset, facts: Sequence[_MaskFacts]) -> dict[str, Any
     widths_of = [[fact.widths[c] for fact in facts if fact.widths[c] > 0] for c in range(len(dataset.classes))]
     edge = sum(fact.edge for fact in facts)
     return {
-        "class_shares": tuple((pixels.sum(0) / max(total, 1)).tolist()),
-        "class_images": tuple((pixels > 0).sum(0).tolist()),
-        "ignored_share": ignored / max(ignored + total, 1),
         "object_sizes": tuple(sizes),
         "thickness": tuple(float(np.median(w)) if w else 0.0 for w in widths_of),
         "touching_share": sum(fact.touching for fact in facts) / edge if edge else 0.0,
         "orientation": orientation([fact.rows for fact in facts]),
-        "empty_images": int((pixels[:, 1:].sum(1) == 0).sum()),
     }
-
-
-def _spread(samples: Sequence[Sample], most: int) -> list[Sample]:
-    """At most so many of the samples, evenly spread over their order."""
-    at = np.unique(np.linspace(0, len(samples) - 1, min(most, len(samples))).round().astype(int))
-    return [samples[i] for i in at]

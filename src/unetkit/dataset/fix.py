@@ -24,10 +24,11 @@ from unetkit.dataset.census import colour_keys, colour_of, is_coloured
 from unetkit.dataset.check import CheckReport
 from unetkit.dataset.findings import Case, Finding, listed
 from unetkit.dataset.given import resolve
+from unetkit.dataset.records import ImageFacts, MaskFacts
 from unetkit.dataset.rules_masks import clean_values, nearest_value, stray_table
 from unetkit.dataset.rules_splits import equal_images, part_of
 from unetkit.dataset.splits import PARTS
-from unetkit.dataset.survey import ImageFacts, MaskFacts, files_below
+from unetkit.dataset.survey import files_below
 from unetkit.errors import FileError, UsageError
 from unetkit.files import read_json, write_json, write_text
 from unetkit.formats import FORMATS, read_image, read_mask, write_image, write_mask

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -20,13 +21,16 @@ from pathlib import Path
 import numpy as np
 
 from unetkit.classes import Classes
-from unetkit.dataset.encoding import find_classes, read_label_map
+from unetkit.dataset.census import Integers, is_coloured, tally
+from unetkit.dataset.encoding import count_labels, find_classes, label_map
 from unetkit.dataset.given import given_split, read_split
 from unetkit.dataset.groups import find_groups, split_of_folders
 from unetkit.dataset.pairing import pair
+from unetkit.dataset.records import ImageFacts, Survey
 from unetkit.dataset.splits import Split
+from unetkit.dataset.survey import look_at_image
 from unetkit.errors import DatasetError, FileError
-from unetkit.formats import read_header, read_image
+from unetkit.formats import RawMask, read_header, read_image, read_mask
 from unetkit.image import Image, LabelMap
 
 
@@ -60,6 +64,7 @@ class Dataset:
         given_split: what splits.json (or sub-folders called train, val, test) states.
         grouped_by: where the groups come from: "groups.csv", "groups.json", "sub-folders of images/" or "nothing".
         notes: what was decided or left out on opening, for the user.
+        survey: what was seen of every file, where somebody looked: it spares decoding them again.
     """
 
     root: Path
@@ -70,6 +75,7 @@ class Dataset:
     given_split: Split | None = None
     grouped_by: str = "nothing"
     notes: tuple[str, ...] = ()
+    survey: Survey | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def labelled(self) -> tuple[Sample, ...]:
@@ -79,6 +85,10 @@ class Dataset:
     @cached_property
     def _by_name(self) -> Mapping[str, Sample]:
         return {sample.name: sample for sample in self.samples}
+
+    @cached_property
+    def _images_seen(self) -> dict[Path, ImageFacts]:
+        return {} if self.survey is None else {facts.path: facts for facts in self.survey.images}
 
     def sample(self, name: str) -> Sample:
         """The sample of a name.
@@ -115,6 +125,70 @@ class Dataset:
             "image does not have the channels of the others", file=sample.image, found=found, expected=self.channels
         )
 
+    def look_at(self, sample: Sample) -> ImageFacts:
+        """What is known of an image, from the survey or from one look that is remembered.
+
+        Args:
+            sample: one of `samples`.
+
+        Returns:
+            Its facts, with descriptor and thumbnail; of the window in the middle where the survey saw no more.
+
+        Raises:
+            FileError: unreadable.
+        """
+        facts = self._images_seen.get(sample.image)
+        if facts is None or not facts.descriptor.size:
+            facts, _ = look_at_image(self.root, sample.image, whole=True)
+            self._images_seen[sample.image] = facts
+        return facts
+
+    def count_labels(self, sample: Sample) -> Integers:
+        """On how many pixels of a mask each class lies, from the survey or from the mask itself.
+
+        Args:
+            sample: one of `labelled`.
+
+        Returns:
+            256 numbers, one a class index; the last of the ignored pixels.
+
+        Raises:
+            FileError: as `read_labels`.
+        """
+        count = None if self.survey is None or sample.mask is None else self.survey.counted.get(sample.mask)
+        if count is not None:
+            with suppress(FileError):  # reading says on how many pixels
+                return count_labels(count, self.classes)
+        return tally(self.read_labels(sample).labels, 256)
+
+    def read_mask(self, sample: Sample) -> RawMask:
+        """Read the numbers of one mask.
+
+        Args:
+            sample: one of `labelled`.
+
+        Returns:
+            The mask as it stands in the file, of the image's size.
+
+        Raises:
+            FileError: unreadable, or another size than the image.
+            DatasetError: the image has no mask.
+        """
+        if sample.mask is None:
+            raise DatasetError(f"image '{sample.name}' has no mask", file=self.root)
+        raw = read_mask(sample.mask)
+        found = raw.values.shape[:-1] if is_coloured(raw.values) else raw.values.shape
+        size = tuple(read_header(sample.image).shape[1:])
+        if found != size:
+            raise FileError(
+                "mask and image differ in size",
+                file=sample.mask,
+                found=f"a mask of {_size(found)}",
+                expected=f"{_size(size)}, the size of {sample.image.name}",
+                mend="export the mask again at the size of the image (rows × columns)",
+            )
+        return raw
+
     def read_labels(self, sample: Sample) -> LabelMap:
         """Read one mask as class indices.
 
@@ -128,27 +202,16 @@ class Dataset:
             FileError: unreadable, a value that stands for no class, or another size than the image.
             DatasetError: the image has no mask.
         """
-        if sample.mask is None:
-            raise DatasetError(f"image '{sample.name}' has no mask", file=self.root)
-        label_map = read_label_map(sample.mask, self.classes)
-        size = tuple(read_header(sample.image).shape[1:])
-        if label_map.labels.shape != size:
-            raise FileError(
-                "mask and image differ in size",
-                file=sample.mask,
-                found=f"a mask of {_size(label_map.labels.shape)}",
-                expected=f"{_size(size)}, the size of {sample.image.name}",
-                mend="export the mask again at the size of the image (rows × columns)",
-            )
-        return label_map
+        return label_map(self.read_mask(sample), self.classes)
 
 
-def open_dataset(root: str | PathLike[str], *, classes: Classes | None = None) -> Dataset:
+def open_dataset(root: str | PathLike[str], *, classes: Classes | None = None, survey: Survey | None = None) -> Dataset:
     """Pair the images and masks of a folder and find out what the masks mean.
 
     Args:
         root: the folder that holds images/ and masks/.
         classes: what the masks mean; else taken from classes.yaml, else inferred.
+        survey: of this folder, so that masks need not be decoded to infer their classes, nor later for the split.
 
     Returns:
         The dataset. Of images only the headers have been read.
@@ -180,9 +243,10 @@ def open_dataset(root: str | PathLike[str], *, classes: Classes | None = None) -
         split = given_split(parts, list(pairing.masks), root / "images")
         about_split = ("the sub-folders train, val and test of images/ are taken for the split",)
     if classes is None:
-        classes = find_classes(root / "classes.yaml", list(pairing.masks.values()))
+        counted = None if survey is None else survey.counted
+        classes = find_classes(root / "classes.yaml", list(pairing.masks.values()), counted)
     notes = (*pairing.notes, *mixed, *about_groups, *about_split)
-    return Dataset(root, samples, classes, channels, spatial_dims, split, grouped_by, notes)
+    return Dataset(root, samples, classes, channels, spatial_dims, split, grouped_by, notes, survey)
 
 
 def _common_form(images: Mapping[str, Path]) -> tuple[int, int, tuple[str, ...]]:

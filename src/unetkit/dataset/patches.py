@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 
 from unetkit.classes import IGNORE
+from unetkit.dataset.census import tally
 from unetkit.dataset.folder import Dataset, Sample
 from unetkit.dataset.normalize import NormalizationPlan, Statistics, apply, measure
 from unetkit.errors import DatasetError
@@ -21,6 +22,9 @@ from unetkit.formats import read_header, read_window
 
 CACHE_BYTES = 1_200_000_000
 """Images beyond this much memory (as float32) are read window by window each time."""
+
+BLOCK = 2**22
+"""Pixels of a mask that are looked through at a time, so that positions take little memory."""
 
 POINTS = 4096
 """So many positions of each class are remembered an image, to oversample rare classes from."""
@@ -134,6 +138,7 @@ def _load(dataset: Dataset, names: Sequence[str], normalization: NormalizationPl
     for name in names:
         sample = dataset.sample(name)
         image, labels = dataset.read_image(sample), dataset.read_labels(sample).labels
+        counts = tally(labels, 256)[:IGNORE]
         statistics = measure(image, normalization)
         size = image.pixels.size * 4
         header = read_header(sample.image)
@@ -146,21 +151,33 @@ def _load(dataset: Dataset, names: Sequence[str], normalization: NormalizationPl
                 shape=image.shape,
                 statistics=statistics,
                 labels=labels,
-                counts=np.bincount(labels.ravel(), minlength=256)[:IGNORE],
-                points=_class_points(labels, generator),
+                counts=counts,
+                points=_class_points(labels, counts, generator),
                 pixels=apply(image.pixels, statistics) if keep else None,
             )
         )
     return cases
 
 
-def _class_points(labels: npt.NDArray[np.uint8], generator: np.random.Generator) -> dict[int, npt.NDArray[np.int64]]:
+def _class_points(
+    labels: npt.NDArray[np.uint8], counts: npt.NDArray[np.int64], generator: np.random.Generator
+) -> dict[int, npt.NDArray[np.int64]]:
     """Up to POINTS positions of every class that is present, as (n, spatial dims) arrays."""
     points = {}
-    flat = labels.ravel()
-    for index in np.unique(flat):
-        if index != IGNORE:
-            at = np.flatnonzero(flat == index)
-            at = generator.choice(at, POINTS, replace=False) if at.size > POINTS else at
-            points[int(index)] = np.stack(np.unravel_index(at, labels.shape), 1)
+    for index in np.flatnonzero(counts).tolist():
+        count = int(counts[index])
+        ranks = generator.choice(count, POINTS, replace=False) if count > POINTS else np.arange(count)
+        at = _positions(labels.reshape(-1), index, ranks)
+        points[index] = np.stack(np.unravel_index(at, labels.shape), 1)
     return points
+
+
+def _positions(flat: npt.NDArray[np.uint8], index: int, ranks: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Where the pixels of a class lie that come first (rank 0), second … among all of its pixels."""
+    found, seen = np.empty_like(ranks), 0
+    for start in range(0, flat.size, BLOCK):
+        here = np.flatnonzero(flat[start : start + BLOCK] == index)
+        inside = (ranks >= seen) & (ranks < seen + here.size)
+        found[inside] = start + here[ranks[inside] - seen]
+        seen += here.size
+    return found

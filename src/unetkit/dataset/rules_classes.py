@@ -9,8 +9,8 @@ import numpy as np
 from unetkit.classes import read_classes, read_stated
 from unetkit.dataset.census import colour_of
 from unetkit.dataset.findings import FIX, Case, Finding, listed, several
+from unetkit.dataset.records import MaskFacts
 from unetkit.dataset.rules_masks import clean_masks, instances, noisy_masks, stray_table
-from unetkit.dataset.survey import MaskFacts
 from unetkit.errors import FileError
 
 RARE = 1e-4

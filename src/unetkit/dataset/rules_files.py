@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from unetkit.dataset.findings import FIX, Case, Finding, listed, several
-from unetkit.dataset.survey import FaultKind, ImageFacts, MaskFacts, format_of_suffix
+from unetkit.dataset.records import FaultKind, ImageFacts, MaskFacts
+from unetkit.dataset.survey import format_of_suffix
 
 FEW = 5
 """Fewer labelled images than this cannot be split into parts that say much."""

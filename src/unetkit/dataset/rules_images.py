@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from unetkit.dataset.findings import FIX, Case, Finding, Severity, several
-from unetkit.dataset.survey import ImageFacts
+from unetkit.dataset.records import ImageFacts
 
 SATURATED = 0.5
 """An image with more than this share of its pixels at the type's highest value has lost what was there."""
@@ -151,7 +151,7 @@ def huge(case: Case) -> list[Finding]:
         return []
     shown = " x ".join(map(str, large[0].shape))
     what = f"{several(len(large), 'image')} of {shown} pixels and more: "
-    what += "only the middle was looked at" if large[0].descriptor is not None else "the pixels were not looked at"
+    what += "only the middle was looked at" if large[0].descriptor.size else "the pixels were not looked at"
     why = "it is read in windows; faults outside of the part looked at are met only in training"
     mend = "tiled TIFF reads fastest; other formats must fit into memory whole"
     return [Finding("huge", "note", _files(large), what, why, mend)]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from unetkit.dataset.census import colour_of
 from unetkit.dataset.findings import FIX, Case, Finding, listed, several
-from unetkit.dataset.survey import MaskFacts
+from unetkit.dataset.records import MaskFacts
 
 LOOSE = 0.5
 """A value is loose, and not drawn, when fewer of its pixels than this share continue in a neighbour."""

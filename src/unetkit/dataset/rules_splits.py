@@ -12,8 +12,8 @@ from unetkit.dataset.duplicates import near_duplicates
 from unetkit.dataset.findings import FIX, Case, Finding, listed, several
 from unetkit.dataset.given import resolve
 from unetkit.dataset.groups import find_groups, split_of_folders
+from unetkit.dataset.records import ImageFacts
 from unetkit.dataset.splits import PARTS
-from unetkit.dataset.survey import ImageFacts
 from unetkit.errors import UnetkitError
 from unetkit.files import read_json
 
@@ -156,11 +156,11 @@ def conflicting_masks(case: Case) -> list[Finding]:
 
 def near_copies(case: Case) -> list[Finding]:
     """Re-compressed, resized, brightened, mirrored or turned copies."""
-    images = [image for image in case.survey.readable_images if image.descriptor is not None]
+    images = [image for image in case.survey.readable_images if image.descriptor.size]
     if len(images) < 2:
         return []
     where = part_of(case)
-    vectors = np.stack([image.descriptor for image in images if image.descriptor is not None])
+    vectors = np.stack([image.descriptor for image in images])
     pairs = [(images[i], images[j]) for i, j, _ in near_duplicates(vectors)]
     pairs = [(a, b) for a, b in pairs if not a.digest or a.digest != b.digest]
     leaking = [p for p in pairs if len({where[i.name] for i in p if i.name in where}) > 1]

@@ -22,17 +22,18 @@ PAIRS = 24
 SIDE = 32
 """Images are compared at about this many pixels a side."""
 
+Thumbnail = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.float64]
 
 
 def series_order(
-    shapes: dict[str, tuple[int, ...]], read: Callable[[str], npt.NDArray[np.generic]]
+    shapes: dict[str, tuple[int, ...]], small: Callable[[str], Thumbnail]
 ) -> tuple[tuple[str, ...], str] | None:
     """The images in the order of their numbers, where neighbours look clearly more alike than images far apart.
 
     Args:
         shapes: name to shape (C, *S) of each image.
-        read: gives the pixels C *S of a name.
+        small: gives the `thumbnail` of a name.
 
     Returns:
         The names in order and the evidence in plain words, or None where it is no such series.
@@ -43,8 +44,7 @@ def series_order(
     near, far = _pairs(series)
     if not near or not far:
         return None
-    thumbnails = {name: thumbnail(read(name)) for pair in (*near, *far) for name in pair}
-    rest = _without_mean(thumbnails)
+    rest = _without_mean({name: small(name).astype(np.float64) for pair in (*near, *far) for name in pair})
     alike_near = np.array([_correlation(rest[a], rest[b]) for a, b in near])
     alike_far = np.array([_correlation(rest[a], rest[b]) for a, b in far])
     gain = alike_near.mean() - alike_far.mean()
@@ -58,16 +58,16 @@ def series_order(
     return tuple(name for part in series for name in part), evidence
 
 
-def thumbnail(pixels: npt.NDArray[np.generic]) -> Pixels:
-    """The mean over channels, averaged in blocks to about 32 pixels a side."""
-    small = pixels.astype(np.float32).mean(axis=0)
+def thumbnail(grey: npt.NDArray[np.float32]) -> Thumbnail:
+    """An image's mean over its channels, *S, averaged in blocks to about 32 pixels a side."""
+    small = grey
     for axis in range(small.ndim):
         size = small.shape[axis]
         starts = np.unique(np.linspace(0, size, min(SIDE, size), endpoint=False).astype(int))
         lengths = np.diff(np.append(starts, size))
         lengths_along = lengths.reshape([-1 if a == axis else 1 for a in range(small.ndim)])
-        small = np.add.reduceat(small, starts, axis=axis) / lengths_along
-    return np.asarray(small, np.float64)
+        small = np.asarray(np.add.reduceat(small, starts, axis=axis) / lengths_along, np.float32)
+    return small
 
 
 def _without_mean(thumbnails: dict[str, Pixels]) -> dict[str, Pixels]:

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from unetkit.classes import IGNORE
-from unetkit.dataset.duplicates import near_duplicates, pixel_hash, thumbnail_descriptor
+from unetkit.dataset.duplicates import near_duplicates
 from unetkit.dataset.series import series_order
 from unetkit.dataset.stratify import stratify
 from unetkit.errors import DatasetError, FileError, UsageError
@@ -202,18 +202,15 @@ def _copies(dataset: Dataset, part_of: Mapping[str, str]) -> list[str]:
 
 def _copy_pairs(dataset: Dataset, names: Sequence[str]) -> list[tuple[str, str, str]]:
     """Pairs of images that are the same picture, or nearly, and which of the two."""
-    hashes, descriptors = [], []
-    for name in names:
-        image = dataset.read_image(dataset.sample(name))
-        hashes.append(pixel_hash(image))
-        descriptors.append(thumbnail_descriptor(image))
+    seen = [dataset.look_at(dataset.sample(name)) for name in names]
+    hashes = [facts.digest or facts.file for facts in seen]  # of a window there is no hash
     first: dict[str, str] = {}
     pairs = [
         (first[digest], name, "the same picture")
         for name, digest in zip(names, hashes, strict=True)
         if first.setdefault(digest, name) != name
     ]
-    near = near_duplicates(np.stack(descriptors))
+    near = near_duplicates(np.stack([facts.descriptor for facts in seen]))
     return pairs + [
         (names[i], names[j], f"near copies (correlation {likeness:.2f})")
         for i, j, likeness in near
@@ -264,7 +261,7 @@ def _units(dataset: Dataset, names: Sequence[str]) -> _Units:
     if dataset.grouped_by != "nothing" and len(groups) > 1:
         reason = f"{len(groups)} groups ({dataset.grouped_by}), none of them torn apart; stratified by class{together}"
         return _Units(tuple(map(tuple, groups.values())), False, reason, strata)
-    series = series_order(shapes, lambda name: dataset.read_image(dataset.sample(name)).pixels)
+    series = series_order(shapes, lambda name: dataset.look_at(dataset.sample(name)).small)
     if series is not None:
         reason = f"{series[1]}: split in stretches, so that neighbours are not in train and test"
         return _Units(tuple((name,) for name in series[0]), True, reason, strata)
@@ -294,7 +291,7 @@ def _strata(dataset: Dataset, names: Sequence[str], shapes: Mapping[str, tuple[i
     for name in names:
         labels = {f"size {shapes[name]}"} if shapes[name] in common else set()
         if len(names) <= MAX_STRATIFIED:
-            present = np.unique(dataset.read_labels(dataset.sample(name)).labels)
+            present = np.flatnonzero(dataset.count_labels(dataset.sample(name)))
             foreground = [int(c) for c in present if c not in (0, IGNORE)]
             labels |= {f"class {c}" for c in foreground} or {"empty"}
         strata[name] = frozenset(labels)

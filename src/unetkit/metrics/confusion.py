@@ -10,6 +10,9 @@ import numpy.typing as npt
 from unetkit.classes import IGNORE
 from unetkit.errors import InputError
 
+BLOCK = 2**22
+"""Pixels counted at a time: counting makes eight bytes of each."""
+
 Labels = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.int64]
 
@@ -38,7 +41,7 @@ def confusion_matrix(
     if prediction.shape != truth.shape:
         raise InputError("prediction and truth differ in size", file=file, found=prediction.shape, expected=truth.shape)
     known = truth != IGNORE
-    predicted, true = prediction[known].astype(np.int64), truth[known].astype(np.int64)
+    predicted, true = prediction[known], truth[known]
     for name, labels in (("prediction", predicted), ("truth", true)):
         if labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
             strange = labels[(labels < 0) | (labels >= num_classes)]
@@ -48,8 +51,11 @@ def confusion_matrix(
                 found=f"{', '.join(map(str, np.unique(strange)[:8]))} on {strange.size} pixels",
                 expected=f"0 … {num_classes - 1}",
             )
-    pairs = np.bincount(true * num_classes + predicted, minlength=num_classes**2)
-    return pairs.reshape(num_classes, num_classes).astype(np.int64)
+    pairs = np.zeros(num_classes**2, np.int64)
+    for start in range(0, true.size, BLOCK):
+        rows, columns = (labels[start : start + BLOCK].astype(np.int64) for labels in (true, predicted))
+        pairs += np.bincount(rows * num_classes + columns, minlength=len(pairs))
+    return pairs.reshape(num_classes, num_classes)
 
 
 def pooled_iou(confusion: Matrix) -> npt.NDArray[np.float64]:
