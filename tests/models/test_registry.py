@@ -13,6 +13,7 @@ from unetkit.models import MODELS, Segmenter, build_model
 
 SMALL: dict[str, dict[str, Any]] = {
     "unet": {"depth": 2, "width": 4},
+    "unet-2015": {"depth": 2, "width": 8},
     "unet-lite0": {"pretrained": False},
     "unet++": {"depth": 2, "width": 4},
     "resunet": {"depth": 2, "width": 4},
@@ -153,6 +154,10 @@ def test_an_unknown_option_lists_the_valid_ones(name: str) -> None:
         ("unet", {"spatial_dims": 4}),
         ("unet", {"in_channels": 0}),
         ("unet", {"num_classes": 1}),
+        ("unet-2015", {"depth": 8}),
+        ("unet-2015", {"width": 0}),
+        ("unet-2015", {"dropout": 1.0}),
+        ("unet-2015", {"deep_supervision": 1}),
         ("unet++", {"depth": 8}),
         ("unet++", {"width": 0}),
         ("unet++", {"width": 8, "max_width": 4}),

@@ -20,6 +20,7 @@ from unetkit.models.lean_unet import LeanUNet
 from unetkit.models.mobile_unet import MobileUNet
 from unetkit.models.resunet import ResUNet
 from unetkit.models.unet import UNet
+from unetkit.models.unet_2015 import UNet2015
 from unetkit.models.unet_lite0 import UNetLite0
 from unetkit.models.unet_plus_plus import UNetPlusPlus
 from unetkit.registry import lookup
@@ -81,6 +82,7 @@ class ModelEntry:
 
 MODELS: dict[str, ModelEntry] = {
     "unet": ModelEntry(UNet, "the U-Net of 2015 with padded convolutions and a normalisation, any depth and width"),
+    "unet-2015": ModelEntry(UNet2015, "the U-Net of 2015 to the letter: unpadded convolutions, mirrored borders"),
     "unet-lite0": ModelEntry(UNetLite0, "a U-Net on EfficientNet-Lite0, pretrained on ImageNet's photographs", (2,)),
     "unet++": ModelEntry(UNetPlusPlus, "U-Nets of every depth nested in one, which can be pruned to a shallower one"),
     "resunet": ModelEntry(ResUNet, "a U-Net with a residual encoder, as in nnU-Net's ResEnc presets"),

@@ -118,6 +118,17 @@ class Segmenter(nn.Module):
 
     def pad(self, x: Tensor) -> Tensor:
         """`x` checked, and its last rows and columns repeated up to a multiple of the grid."""
+        self.check(x)
+        # Where statistics come from the pixels at hand, one value per channel is too few for a mean and a deviation.
+        batch_alone = self.norm == "batch" and self.training and x.shape[0] == 1
+        return pad_to_multiple(x, self.grid, more_than_one=batch_alone or self.norm not in FIXED_AT_PREDICTION)
+
+    def check(self, x: Tensor) -> None:
+        """Refuse an input that is not N C *S with the channels and the axes the network was built for.
+
+        Raises:
+            UsageError: it is not.
+        """
         if x.ndim != self.spatial_dims + 2 or x.shape[1] != self.in_channels or 0 in x.shape:
             axes = "rows, columns" if self.spatial_dims == 2 else "planes, rows, columns"
             raise UsageError(
@@ -125,9 +136,6 @@ class Segmenter(nn.Module):
                 found=f"shape {tuple(x.shape)}",
                 expected=f"(images, {self.in_channels} channels, {axes}), none of them 0",
             )
-        # Where statistics come from the pixels at hand, one value per channel is too few for a mean and a deviation.
-        batch_alone = self.norm == "batch" and self.training and x.shape[0] == 1
-        return pad_to_multiple(x, self.grid, more_than_one=batch_alone or self.norm not in FIXED_AT_PREDICTION)
 
 
 def halo(encoder: Pyramid, decoder: Pyramid) -> int:

@@ -73,6 +73,7 @@ class ConvBlock(nn.Sequential):
         out_channels: channels of the output and between the two convolutions.
         dims: spatial dimensions, 2 or 3.
         norm: "batch", "group", "instance" or "none".
+        padding: zeros on each side of a convolution's input; 1 keeps the size, 0 takes four pixels of it.
 
     Example:
         >>> import torch
@@ -80,12 +81,14 @@ class ConvBlock(nn.Sequential):
         torch.Size([1, 8, 5, 7])
     """
 
-    def __init__(self, in_channels: int, out_channels: int, *, dims: int, norm: str = "batch") -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, *, dims: int, norm: str = "batch", padding: int = 1
+    ) -> None:
         make_norm = lookup(NORMS, norm, "normalisation")
         layers: list[nn.Module] = []
         for channels in (in_channels, out_channels):
             # A bias before a normalisation that subtracts the mean would do nothing.
-            layers.append(CONVOLUTION[dims](channels, out_channels, 3, padding=1, bias=norm == "none"))
+            layers.append(CONVOLUTION[dims](channels, out_channels, 3, padding=padding, bias=norm == "none"))
             if norm != "none":
                 layers.append(make_norm(dims, out_channels))
             layers.append(nn.ReLU(inplace=True))

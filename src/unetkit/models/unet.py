@@ -39,17 +39,27 @@ class ContractingPath(Pyramid):
         dims: 2 or 3.
         norm: the normalisation's name.
         dropout: probability with which a value of the coarsest feature is dropped in training, 0 to below 1.
+        block: makes a stage from (in_channels, out_channels, dims=…, norm=…).
 
     Raises:
         UsageError: dropout is no such probability.
     """
 
-    def __init__(self, in_channels: int, widths: Sequence[int], *, dims: int, norm: str, dropout: float) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        widths: Sequence[int],
+        *,
+        dims: int,
+        norm: str,
+        dropout: float,
+        block: Callable[..., nn.Module] = ConvBlock,
+    ) -> None:
         super().__init__()
         if not 0 <= dropout < 1:
             raise UsageError("dropout cannot be used", found=dropout, expected="a probability, 0 to below 1")
         self.stages = nn.ModuleList(
-            ConvBlock(before, width, dims=dims, norm=norm)
+            block(before, width, dims=dims, norm=norm)
             for before, width in zip([in_channels, *widths], widths, strict=False)
         )
         self.pool = POOL[dims](2)
@@ -111,9 +121,13 @@ class ExpandingPath(Pyramid):
         for level in reversed(range(len(self.joins))):
             x = self.ups[level](decoded[0])
             if level in self.skips:
-                x = torch.cat([features[level], x], dim=1)
+                x = torch.cat([self.skip(level, features[level], decoded[0]), x], dim=1)
             decoded.insert(0, self.joins[level](x))
         return decoded
+
+    def skip(self, level: int, feature: Tensor, below: Tensor) -> Tensor:
+        """What is joined at a level, from the encoder's feature there and the decoded one below: here, all of it."""
+        return feature
 
 
 class UNet(Segmenter):
