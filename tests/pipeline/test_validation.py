@@ -37,7 +37,8 @@ def test_many_images_are_looked_at_in_part(discs: Path, monkeypatch: pytest.Monk
     assert len({piece.name for piece in few.pieces}) == len(few.pieces) == 5
     for piece, same in zip(few.pieces, again.pieces, strict=True):
         assert piece.image.shape == piece.truth.shape == (32, 32)
-        assert piece.image.pixels.base is None and piece.truth.base is None  # holds no whole image in memory
+        assert piece.image.pixels.base is None  # a view would hold the whole image in memory
+        assert piece.truth.base is None
         assert (piece.image.pixels == same.image.pixels).all()
 
 

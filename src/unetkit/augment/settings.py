@@ -6,8 +6,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from unetkit.registry import lookup
+
 Probability = Annotated[float, Field(ge=0, le=1)]
 Factor = Annotated[float, Field(ge=0.1, le=10)]
+PRESETS = ("full", "flips", "none")
+"""Short words for a whole record, as in --set augmentation=flips."""
+
 Length = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -78,6 +83,21 @@ class AugmentationSettings(BaseModel):
             if low > high:
                 raise ValueError(f"{name} ({low}, {high}) has its smallest value last; expected ({high}, {low})")
         return self
+
+    def only(self, preset: str) -> AugmentationSettings:
+        """These settings, cut down to a preset.
+
+        Args:
+            preset: "full" for all of them, "flips" for flips and quarter turns alone, "none".
+
+        Raises:
+            UnknownName: no such preset.
+        """
+        lookup(dict.fromkeys(PRESETS), preset, "augmentation")
+        if preset == "full":
+            return self
+        kept = {"spacing"} | ({"flips", "quarter_turns"} if preset == "flips" else set())
+        return AugmentationSettings(**self.model_dump(include=kept))
 
     def axis_flips(self, dims: int) -> tuple[bool, ...]:
         """Whether each of `dims` axes may be mirrored; an axis the settings do not name may not."""

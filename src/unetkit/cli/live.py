@@ -16,6 +16,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from unetkit.compare import Watch
+from unetkit.compare.cells import Cell
 from unetkit.errors import UnetkitError
 from unetkit.pipeline.infer import Prediction
 from unetkit.training import Hooks, Outcome, Stopped
@@ -111,11 +113,9 @@ def training_display(*, quiet: bool = False) -> Iterator[TrainingDisplay]:
 
 def _resuming(stopped: Stopped) -> list[str]:
     """The command that was typed, completed so that it goes on; the demo begins anew."""
-    words = ["unetkit", *sys.argv[1:]]
-    if words[1] == "demo":
-        return words
-    if "--out" not in words and not any(word.startswith("--out=") for word in words):
-        words += ["--out", str(stopped)]
+    if sys.argv[1] == "demo":
+        return ["unetkit", *sys.argv[1:]]
+    words = _naming_out(stopped)
     return words if "--resume" in words else [*words, "--resume"]
 
 
@@ -159,3 +159,46 @@ def prediction_display(*, quiet: bool = False) -> Iterator[PredictionDisplay]:
     display = PredictionDisplay(Console(stderr=True), quiet=quiet)
     with display.bar:
         yield display
+
+
+@contextmanager
+def comparison_display(*, quiet: bool = False) -> Iterator[Watch]:
+    """Show a comparison: which cell is at work, and how far it is."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f} %  left"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=quiet or not console.is_terminal,
+    )
+    task = bar.add_task("preparing", total=1.0)
+    spoken: set[int] = set()
+
+    def say(line: str) -> None:
+        if not quiet:
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def progress(cell: Cell, number: int, count: int, share: float) -> None:
+        what = f"{number} of {count}: {cell.variant.name}, seed {cell.seed}"
+        if number not in spoken:
+            spoken.add(number)
+            say(what)
+        bar.update(task, description=what, total=count, completed=number - 1 + share)
+
+    try:
+        with bar:
+            yield Watch(progress=progress, say=say)
+    except Stopped as stopped:
+        command = shlex.join(_naming_out(stopped))
+        print(f"stopped; finished cells are kept. To go on: {command}", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+def _naming_out(stopped: Stopped) -> list[str]:
+    """The command that was typed, with the folder it works in."""
+    words = ["unetkit", *sys.argv[1:]]
+    named = "--out" in words or any(word.startswith("--out=") for word in words)
+    return words if named else [*words, "--out", str(stopped)]

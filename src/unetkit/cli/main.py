@@ -270,6 +270,62 @@ def score(
 
 
 @app.command()
+def compare(
+    data: Data,
+    models: Annotated[
+        str, typer.Option(help="Registered models, with commas; the first is what the others are compared with.")
+    ] = "",
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=A,B", help="Values of the plan, such as training.loss=dice,ce+dice."),
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Numbers of annotated training images, such as 2,5,10,all.")
+    ] = None,
+    time: Time = None,
+    steps: Steps = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each; one cannot tell luck from gain.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; naming one that was begun goes on with it.  [default: in runs/]")
+    ] = None,
+    device: Device = "auto",
+    seed: Seed = None,
+    settings: Set = None,
+    allow_leakage: AllowLeakage = False,
+    as_json: Json = False,
+) -> None:
+    """Train several models, or several values of the plan, for the same time; say what each costs and buys."""
+    with reporting(as_json):
+        from dataclasses import replace
+
+        from unetkit.cli.live import comparison_display
+        from unetkit.cli.show import show_comparison
+        from unetkit.compare import compare as compare_on
+        from unetkit.compare import parse_labels, write_page
+
+        options = replace(_options(time, steps, None, device, seed, settings), allow_leakage=allow_leakage)
+        names = [name.strip() for name in models.split(",") if name.strip()]
+        with comparison_display(quiet=as_json) as watch:
+            comparison = compare_on(
+                data,
+                names,
+                vary=vary or (),
+                labels=parse_labels(labels),
+                seeds=seeds,
+                options=options,
+                out=out,
+                watch=watch,
+            )
+        write_page(comparison, device=device)
+        if as_json:
+            say_json(comparison.to_json())
+        else:
+            show_comparison(comparison)
+            typer.echo(f"report  {comparison.report}")
+        raise typer.Exit(1 if any(row.fault for row in comparison.rows) else 0)
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for data, runs and reports.")] = Path("demo"),
     time: Annotated[str, typer.Option(help="Time for each of the two trainings.")] = "75s",

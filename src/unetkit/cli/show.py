@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from unetkit.compare import Comparison
     from unetkit.dataset.check import CheckReport
     from unetkit.pipeline import Prepared
     from unetkit.pipeline.pruning import PrunedScore
@@ -85,6 +86,42 @@ def show_pruning(rows: Sequence[PrunedScore]) -> None:
         speed = f"{row.pixels_per_second / 1e6:.3g}"
         table.add_row(str(row.level), f"{row.parameters:,}", f"{row.multiply_adds:,}", speed, _interval(row.dice))
     console().print(table)
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """A row a variant: score, difference from the first, and costs."""
+    from unetkit.compare.curve import forecast_text
+    from unetkit.compare.differences import SAID, difference_text
+
+    out = console()
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("variant", "Dice", "against the first", "", "parameters", "memory", "trained", "predicted"):
+        table.add_column(column)
+    for row in comparison.rows:
+        costs, versus = row.costs, row.versus
+        if not costs:
+            table.add_row(escape(row.variant.name), "failed" if row.fault else "not trained")
+            continue
+        mean, low, high = row.score or (None, None, None)
+        table.add_row(
+            escape(row.variant.name),
+            _interval({"mean": mean, "low": low, "high": high}),
+            difference_text(versus).replace("[", r"\[") if versus else "",
+            SAID[versus.verdict] if versus else "",
+            f"{costs['parameters'] / 1e6:.2f} M",
+            f"{costs['peak_memory_bytes'] / 1e9:.1f} GB",
+            f"{costs['trained_mpx_per_s']:.2f} Mpx/s",
+            f"{costs['predicted_mpx_per_s']:.2f} Mpx/s",
+        )
+    out.print(table)
+    trainings = max(len(row.scores) for row in comparison.rows)
+    out.print(
+        f"{len(comparison.images)} images, {trainings} training{'s' if trainings != 1 else ''} each; "
+        "95 % intervals over images and trainings, those of differences hold together",
+        soft_wrap=True,
+    )
+    if (curve := comparison.curve) is not None:
+        out.print(f"learning curve: {forecast_text(curve)}".replace("[", r"\["), soft_wrap=True)
 
 
 def _interval(value: Mapping[str, float | None]) -> str:

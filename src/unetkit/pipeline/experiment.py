@@ -111,7 +111,7 @@ def claim_folder(out: str | PathLike[str] | None, data: Path, *, resume: bool, p
     """
     if resume and out is None:
         raise UsageError("which run is to be resumed?", mend="--out RUN --resume")
-    path = Path(out) if out is not None else _free_name(data)
+    path = Path(out) if out is not None else free_name(data)
     if resume and not (path / proof).is_file():
         raise RunError("there is no run to resume", file=path, mend=f"unetkit train {data} --out {path}")
     if path.exists() and not path.is_dir():
@@ -124,8 +124,9 @@ def claim_folder(out: str | PathLike[str] | None, data: Path, *, resume: bool, p
     return RunFolder(path)
 
 
-def _free_name(data: Path) -> Path:
-    base = Path("runs") / f"{date.today():%Y-%m-%d}-{data.resolve().name}"
+def free_name(data: Path, suffix: str = "") -> Path:
+    """The folder below runs/ that work on `data` gets when the user names none."""
+    base = Path("runs") / f"{date.today():%Y-%m-%d}-{data.resolve().name}{suffix}"
     names = [base, *(base.with_name(f"{base.name}-{n}") for n in range(2, 1000))]
     return next(name for name in names if not name.exists())
 

@@ -48,6 +48,7 @@ class Options:
         allow_leakage: train although training and test data share images or groups.
         plan: a plan.yaml to train by instead of making one; a run's own, with split.json beside it, repeats the run.
         split: use this split instead of the dataset's own or a new one.
+        labels: train on so many of the split's training images, drawn by the seed; None for all.
     """
 
     time: float | None = None
@@ -59,6 +60,7 @@ class Options:
     allow_leakage: bool = False
     plan: Path | None = None
     split: Split | None = None
+    labels: int | None = None
 
 
 def prepare(data: str | PathLike[str], options: Options | None = None) -> Prepared:
@@ -81,7 +83,7 @@ def prepare(data: str | PathLike[str], options: Options | None = None) -> Prepar
         'unet'
     """
     options = options or Options()
-    stated = _stated_plan(options)
+    _stated_plan(options)  # a contradiction is told before the check takes its time
     report = check(data)
     dataset = require_sound(report, Path(data), allow_leakage=options.allow_leakage)
     split = options.split or _split_beside(options.plan, dataset) or make_split(dataset, seed=seed_of(options))
@@ -93,15 +95,44 @@ def prepare(data: str | PathLike[str], options: Options | None = None) -> Prepar
             found="; ".join(leaks[:3]) + (f"; and {len(leaks) - 3} more" if len(leaks) > 3 else ""),
             mend="correct splits.json or groups, or say --allow-leakage if the scores may be too good",
         )
+    split = _limited(split, options)
     facts = fingerprint(dataset, split.train)
+    return Prepared(dataset, report, split, facts, plan_for(dataset, facts, options), leaks)
+
+
+def plan_for(dataset: Dataset, facts: Fingerprint, options: Options) -> Plan:
+    """The plan that options give for a dataset whose training images are known: stated or made, and complete.
+
+    Raises:
+        UsageError: options that do not fit the data, or a network that cannot be built.
+    """
+    stated = _stated_plan(options)
     if stated is None:
         plan = _planned(facts, len(dataset.classes), options)
     else:
         plan = require_fit(stated, dataset).with_settings(options.settings)
     plan = completed(plan, facts)
-    with torch.device("meta"):  # costs nothing, and tells now what could not be built later
-        build_network(plan, pretrained=False)
-    return Prepared(dataset, report, split, facts, plan, leaks)
+    own_weights = plan.model.options.get("weights") is not None
+    # on "meta" it costs nothing, and tells now what could not be built later; a weights file is read as well
+    with torch.device("cpu" if own_weights else "meta"):
+        build_network(plan, pretrained=own_weights)
+    return plan
+
+
+def _limited(split: Split, options: Options) -> Split:
+    """The split with as many training images as the options allow."""
+    if options.labels is None:
+        return split
+    if not 1 <= options.labels <= len(split.train):
+        raise UsageError(
+            "so many annotated images are not there to train on",
+            found=options.labels,
+            expected=f"1 to {len(split.train)}; {len(split.val)} more choose the weights and {len(split.test)} test",
+        )
+    order = np.random.default_rng(seed_of(options)).permutation(len(split.train))
+    kept = tuple(split.train[index] for index in sorted(order[: options.labels]))
+    reason = f"{options.labels} of {len(split.train)} training images are used, as stated"
+    return split.model_copy(update={"train": kept, "reasons": (*split.reasons, reason)})
 
 
 def _stated_plan(options: Options) -> Plan | None:

@@ -148,8 +148,16 @@ def model(draft: Draft) -> None:
         draft.put("model.name", "unet", "no photographs in colour: an encoder pretrained on those has little to give")
     if draft.values["model"]["name"] == "unet-lite0" and not draft.gpu:
         draft.put("model.widths", [8, 16, 24, 40, 80], "a slim decoder: on a CPU more steps beat more channels")
-    if draft.values["model"]["name"] != "unet":
-        return
+    name = draft.values["model"]["name"]
+    if name == "unet++":
+        draft.put("training.deep_supervision", True, "its levels are trained together, so that prediction can prune it")
+    if {"depth", "width"} <= set(MODELS[name].options) and name != "unet-2015":  # that one is the paper's
+        _size(draft)
+
+
+def _size(draft: Draft) -> None:
+    """Depth, width and normalisation of the members that have such."""
+    facts = draft.facts
     if facts.modality_spread > MIXED:
         spread = f"images are of different kinds (spread {facts.modality_spread:.1f})"
         draft.put("model.norm", "instance", f"{spread}: each is normalised by itself, at the price of exact tiles")

@@ -1,0 +1,306 @@
+"""Compare: the same data, split and time for every variant, and an honest answer to what each costs and buys."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from os import PathLike
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from unetkit.compare.cells import MEASURED, Cell, CellFailed, run_cell
+from unetkit.compare.curve import LearningCurve, learning_curve
+from unetkit.compare.differences import Difference, Scores, difference, score_interval
+from unetkit.compare.variants import Variant, make_variants
+from unetkit.dataset import Dataset, Split
+from unetkit.errors import UsageError
+from unetkit.files import read_json, write_json, write_text
+from unetkit.pipeline import Options, prepare
+from unetkit.pipeline.experiment import free_name
+from unetkit.pipeline.preparation import plan_for
+
+DESCRIPTION = "comparison.json"
+
+Progress = Callable[[Cell, int, int, float], None]
+"""Told (the cell at work, its number, the number of cells, its share that is done)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one variant came to.
+
+    Args:
+        variant: which.
+        scores: S N, the mean Dice of the foreground classes for each training and test image.
+        score: (mean, low, high), without ends where there are too few images; None where nothing was scored.
+        versus: how it differs from the first variant; None for that one itself, and where nothing was trained.
+        costs: parameters, multiply_adds_per_pixel, peak_memory_bytes, steps, seconds, trained_mpx_per_s and
+            predicted_mpx_per_s, each the median over trainings.
+        cells: its finished cells.
+        fault: why it could not be trained, or None.
+    """
+
+    variant: Variant
+    scores: Scores
+    score: tuple[float, float | None, float | None] | None
+    versus: Difference | None
+    costs: Mapping[str, float]
+    cells: tuple[Cell, ...]
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All rows, and what they were taken on.
+
+    Args:
+        path: the folder with comparison.json, comparison.csv, comparison.html and the cells' run folders.
+        dataset: the data.
+        split: of all cells.
+        images: N: names of the images scored.
+        groups: N: the group of each, its own name where there are no groups.
+        rows: one a variant, the first being what the others are compared with.
+        curve: through the scores at different numbers of annotated images; None where they were not varied.
+    """
+
+    path: Path
+    dataset: Dataset
+    split: Split
+    images: tuple[str, ...]
+    groups: tuple[str, ...]
+    rows: tuple[Row, ...]
+    curve: LearningCurve | None
+
+    @property
+    def report(self) -> Path:
+        """The page that shows it."""
+        return self.path / "comparison.html"
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the images, as it stands in comparison.json."""
+        rows = [
+            {
+                "variant": row.variant.name,
+                "score": row.score,
+                "trainings": len(row.scores),
+                "versus_first": asdict(row.versus) if row.versus else None,
+                "costs": dict(row.costs),
+                "cells": [cell.path.relative_to(self.path).as_posix() for cell in row.cells],
+                "fault": row.fault,
+            }
+            for row in self.rows
+        ]
+        curve = asdict(self.curve) if self.curve else None
+        return {"rows": rows, "images": list(self.images), "curve": curve}
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How a comparison speaks with its surroundings."""
+
+    progress: Progress = lambda cell, number, count, share: None
+    say: Callable[[str], None] = lambda line: None
+
+
+def compare(
+    data: str | PathLike[str],
+    models: Sequence[str] = (),
+    *,
+    vary: Sequence[str] = (),
+    labels: Sequence[int | None] = (),
+    seeds: int = 1,
+    options: Options | None = None,
+    out: str | PathLike[str] | None = None,
+    watch: Watch | None = None,
+) -> Comparison:
+    """Train every variant on the same images for the same time, one after the other, seed by seed.
+
+    Calling it again with the same `out` goes on where it was interrupted; finished cells are not repeated, and
+    further variants or seeds are added to them.
+
+    Args:
+        data: folder with images/ and masks/.
+        models: registered names; none leaves the model to the plan.
+        vary: plan values, as "training.loss=dice,ce+dice".
+        labels: numbers of annotated training images, None for all; each seed draws its own.
+        seeds: trainings of each variant; with one, luck cannot be told from gain.
+        options: time or steps of each cell, and what all have in common.
+        out: folder; runs/DATE-NAME-compared when None.
+        watch: progress and messages.
+
+    Returns:
+        The comparison; a variant that could not be trained says why in its row.
+
+    Raises:
+        UnetkitError: as `train`; also where the folder holds a comparison with other data, time or settings.
+        Stopped: stopped by the user.
+
+    Example:
+        >>> compare("DATA", ["unet", "unet++"], options=Options(time=300)).rows[1].versus  # doctest: +SKIP
+        Difference(mean=0.003, low=-0.01, high=0.016, verdict='not shown')
+    """
+    options, watch = options or Options(), watch or Watch()
+    if seeds < 1:
+        raise UsageError("the number of seeds cannot be used", found=seeds, expected="1 or more")
+    variants = make_variants(models, vary, labels)
+    path = Path(out) if out is not None else free_name(Path(data), "-compared")
+    split, dataset = _agree(path, Path(data), variants, options)
+    first = options.seed or 0
+    cells = [
+        Cell(variant, seed, path / "cells" / variant.folder / f"seed_{seed}")
+        for seed in range(first, first + seeds)  # seed by seed: a machine that slows down slows all variants
+        for variant in variants
+    ]
+    faults: dict[Variant, str] = {}
+    for number, cell in enumerate(cells, 1):
+        if cell.finished or cell.variant in faults:
+            continue
+        try:
+            run_cell(cell, Path(data), split, options, progress=_told(watch.progress, cell, number, len(cells)))
+        except CellFailed as error:
+            faults[cell.variant] = str(error)
+            watch.say(f"{cell.variant.name} cannot be compared: {error}")
+    return _summarise(path, dataset, split, variants, cells, faults)
+
+
+def _told(progress: Progress, cell: Cell, number: int, count: int) -> Callable[[float], None]:
+    return lambda share: progress(cell, number, count, share)
+
+
+def _agree(path: Path, data: Path, variants: Sequence[Variant], options: Options) -> tuple[Split, Dataset]:
+    """The split of all cells, and the data; once every variant is known to be one that can be built.
+
+    Raises:
+        UsageError: the folder holds something else, or a variant does not fit the data.
+    """
+    if options.plan is not None:
+        raise UsageError("a comparison makes a plan for each variant", mend="leave --plan out")
+    same = {
+        "data": str(data.resolve()),
+        "time": options.time if options.time or options.steps else 600.0,
+        "steps": options.steps,
+        "settings": list(options.settings),
+    }
+    before = read_json(path / DESCRIPTION) if (path / DESCRIPTION).is_file() else None
+    if before is None and path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError("the folder holds something else than a comparison", found=path, mend="name another --out")
+    for key, value in same.items():
+        if before is not None and before["of"][key] != value:
+            raise UsageError(
+                f"the comparison in this folder has another {key}",
+                file=path,
+                found=value,
+                expected=before["of"][key],
+                mend="say the same again to go on with it, or name another --out",
+            )
+    split = Split.model_validate(before["split"]) if before else None
+    quick = replace(options, time=None, steps=1, split=split)
+    ways = [
+        replace(quick, model=v.model or options.model, settings=(*options.settings, *v.settings), labels=v.labels)
+        for v in variants
+    ]
+    prepared = prepare(data, replace(quick, model=ways[0].model, settings=ways[0].settings))
+    for way in ways:  # nothing trains before all are known to fit
+        if way.labels is not None and way.labels > len(prepared.split.train):
+            raise UsageError(
+                "so many annotated images are not there to train on",
+                found=way.labels,
+                expected=f"at most {len(prepared.split.train)}",
+            )
+        plan_for(prepared.dataset, prepared.fingerprint, way)
+    if before is None:
+        write_json(path / DESCRIPTION, {"of": same, "split": prepared.split.model_dump(mode="json")})
+    return prepared.split, prepared.dataset
+
+
+def _summarise(
+    path: Path,
+    dataset: Dataset,
+    split: Split,
+    variants: Sequence[Variant],
+    cells: Sequence[Cell],
+    faults: Mapping[Variant, str],
+) -> Comparison:
+    images = split.test or split.val
+    groups: dict[str, str] = {}
+    tables: dict[Variant, Scores] = {}
+    finished = {v: [cell for cell in cells if cell.variant == v and cell.finished] for v in variants}
+    for variant in variants:
+        read = [_image_scores(cell, "test" if split.test else "val", groups) for cell in finished[variant]]
+        tables[variant] = np.array([[scores.get(name, np.nan) for name in images] for scores in read]).reshape(
+            len(read), len(images)
+        )
+    group_of = tuple(groups.get(name) or name for name in images)
+    reference = tables[variants[0]]
+    rows = []
+    for variant in variants:
+        scores, own = tables[variant], tuple(finished[variant])
+        compared = variant != variants[0] and len(scores) and len(reference)
+        versus = difference(scores, reference, group_of, comparisons=len(variants) - 1) if compared else None
+        interval = score_interval(scores, group_of) if len(scores) else None
+        rows.append(Row(variant, scores, interval, versus, _costs(own), own, faults.get(variant)))
+    comparison = Comparison(path, dataset, split, tuple(images), group_of, tuple(rows), _curve(rows, split, group_of))
+    write_comparison(comparison)
+    return comparison
+
+
+def _image_scores(cell: Cell, part: str, groups: dict[str, str]) -> dict[str, float]:
+    """Image → mean Dice of the foreground classes that are defined there."""
+    values: dict[str, list[float]] = {}
+    with (cell.path / part / "per_image.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            values.setdefault(row["image"], [])
+            groups[row["image"]] = row["group"]
+            if row["dice"] not in ("", "nan"):
+                values[row["image"]].append(float(row["dice"]))
+    return {name: float(np.mean(dice)) if dice else float("nan") for name, dice in values.items()}
+
+
+def _costs(cells: Sequence[Cell]) -> dict[str, float]:
+    measured = [read_json(cell.path / MEASURED) for cell in cells]
+    keys = [key for key in (measured[0] if measured else {}) if key != "model"]
+    return {key: float(median(one[key] for one in measured)) for key in keys}
+
+
+def _curve(rows: Sequence[Row], split: Split, groups: Sequence[str]) -> LearningCurve | None:
+    """The learning curve, where the number of annotated images is all that varies."""
+    others = {(row.variant.model, row.variant.settings) for row in rows}
+    if len(others) > 1 or all(row.variant.labels is None for row in rows):
+        return None
+    tables = {row.variant.labels or len(split.train): row.scores for row in rows if len(row.scores)}
+    return learning_curve(tables, groups, generator=np.random.default_rng(0))
+
+
+def write_comparison(comparison: Comparison) -> None:
+    """comparison.json with everything, comparison.csv with a line a variant."""
+    path = comparison.path
+    write_json(path / DESCRIPTION, {**read_json(path / DESCRIPTION), **comparison.to_json()})
+    lines = [_line(row) for row in comparison.rows]
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(dict.fromkeys(key for line in lines for key in line)), lineterminator="\n")
+    table.writeheader()
+    table.writerows(lines)
+    write_text(path / "comparison.csv", text.getvalue())
+
+
+def _line(row: Row) -> dict[str, Any]:
+    mean, low, high = row.score or (None, None, None)
+    versus = row.versus
+    return {
+        "variant": row.variant.name,
+        "trainings": len(row.scores),
+        "dice": mean,
+        "low": low,
+        "high": high,
+        "difference": versus and versus.mean,
+        "difference_low": versus and versus.low,
+        "difference_high": versus and versus.high,
+        "verdict": versus and versus.verdict,
+        **row.costs,
+        "fault": row.fault,
+    }

@@ -1,0 +1,188 @@
+"""The page of a comparison: one HTML file to show to a colleague."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unetkit.compare.comparison import Comparison, Row
+from unetkit.compare.curve import NEXT, forecast_text
+from unetkit.compare.differences import SAID, Difference, difference_text, mean_over
+from unetkit.compare.disputed import Disputed, most_disputed
+from unetkit.files import read_json, write_text
+from unetkit.pipeline import load_predictor
+from unetkit.report.comparison_charts import (
+    Mark,
+    colour_of,
+    differences,
+    image_by_image,
+    learning_curve,
+    score_against_cost,
+)
+from unetkit.report.html import both, page
+from unetkit.report.overlay import ERROR_COLOURS, FALSE_ALARM, FOUND, MISSED, WRONG_CLASS, blend, overlay, paint_labels
+from unetkit.report.pictures import fit_image, fit_labels, photograph
+
+SIDE = 300
+"""Longest side of a picture on the page, in pixels."""
+
+COSTS = {
+    "seconds_per_mpx": "seconds to predict a megapixel",
+    "parameters": "parameters",
+    "peak_memory": "memory to train, GB",
+}
+
+
+def write_page(comparison: Comparison, *, device: str = "auto") -> None:
+    """Write comparison.html: verdicts, score against cost, differences, and the images the variants disagree on."""
+    rows = [row for row in comparison.rows if row.cells]
+    disputed: list[Disputed] = []
+    if len(rows) > 1:
+        predictors = [load_predictor(row.cells[0].path, device=device) for row in rows]
+        disputed = most_disputed(comparison.dataset, comparison.images, predictors)
+    write_text(comparison.report, render(comparison, rows, disputed))
+
+
+def render(comparison: Comparison, rows: Sequence[Row], disputed: Sequence[Disputed]) -> str:
+    """The page as HTML text."""
+    names = [row.variant.name for row in rows]
+    scored = [row for row in rows if row.score]
+    marks = [_mark(row) for row in scored]
+    compared = [row for row in rows if row.versus]
+    against = [_difference_mark(row.variant.name, row.versus) for row in compared if row.versus]
+    said = [SAID[row.versus.verdict] for row in compared if row.versus]
+    of = read_json(comparison.path / "comparison.json")["of"]
+    classes = comparison.dataset.classes
+    return page(
+        "comparison.html.j2",
+        styles=("chart.css", "report.css", "comparison.css"),
+        title=f"{_listed(names)} on {Path(of['data']).name}",
+        subtitle=_subtitle(comparison, of),
+        verdicts=_verdicts(comparison),
+        single=max((len(row.scores) for row in rows), default=0) < 2,
+        costs=[both_small(marks, [_costs(row)[key] for row in scored], label) for key, label in COSTS.items()],
+        table=[_table_row(comparison, index, row) for index, row in enumerate(comparison.rows)],
+        reference=comparison.rows[0].variant.name,
+        differences=both(partial(differences, against, said, comparison.rows[0].variant.name)) if against else None,
+        images=both(partial(image_by_image, names, [mean_over(row.scores) for row in rows])) if rows else None,
+        curve=_curve(comparison),
+        disputed=[_dispute(one, names, comparison) for one in disputed],
+        legend=[
+            (word, "#{:02x}{:02x}{:02x}".format(*ERROR_COLOURS[kind]))
+            for word, kind in (("found", FOUND), ("false alarm", FALSE_ALARM), ("missed", MISSED))
+        ]
+        + ([("wrong class", "#{:02x}{:02x}{:02x}".format(*ERROR_COLOURS[WRONG_CLASS]))] if len(classes) > 2 else []),
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " against ".join(names) if len(names) < 4 else f"{len(names)} variants"
+
+
+def both_small(marks: Sequence[Mark], costs: Sequence[float], label: str) -> dict[str, Any]:
+    """A chart of a third of the page's width, or of a telephone's."""
+    chart = partial(score_against_cost, marks, costs, label=label)
+    return both(lambda width: chart(width=min(width, 400)))
+
+
+def _subtitle(comparison: Comparison, of: dict[str, Any]) -> str:
+    split = comparison.split
+    budget = f"{of['time']:g} s of training each" if of["time"] else f"{of['steps']} steps each"
+    trainings = max((len(row.scores) for row in comparison.rows), default=0)
+    return (
+        f"{len(comparison.rows)} variants, {budget}, {trainings} training{'s' if trainings != 1 else ''} of each; "
+        f"{len(split.train)} images train, {len(split.val)} choose the weights, {len(comparison.images)} are scored"
+    )
+
+
+def _verdicts(comparison: Comparison) -> list[str]:
+    """One sentence a variant: what it buys and what it costs beside the first."""
+    first, sentences = comparison.rows[0], []
+    for row in comparison.rows[1:]:
+        if row.versus is None:
+            continue
+        bought = f"{row.variant.name}: {difference_text(row.versus)} Dice, {SAID[row.versus.verdict]}"
+        ours, theirs = _costs(row), _costs(first)
+        ratio = ours["seconds_per_mpx"] / theirs["seconds_per_mpx"]
+        size = ours["parameters"] / theirs["parameters"]
+        speed = (
+            "as fast"
+            if 0.9 < ratio < 1.1
+            else f"{ratio:.1f} times as long"
+            if ratio > 1
+            else f"{1 / ratio:.1f} times faster"
+        )
+        sentences.append(f"{bought}. It takes {speed} to predict, with {size:.2g} times the parameters.")
+    return sentences
+
+
+def _costs(row: Row) -> dict[str, float]:
+    return {
+        "seconds_per_mpx": 1 / row.costs["predicted_mpx_per_s"],
+        "parameters": row.costs["parameters"],
+        "peak_memory": row.costs["peak_memory_bytes"] / 1e9,
+    }
+
+
+def _mark(row: Row) -> Mark:
+    mean, low, high = row.score or (float("nan"), None, None)
+    return Mark(row.variant.name, mean, low, high)
+
+
+def _difference_mark(name: str, of: Difference) -> Mark:
+    return Mark(name, of.mean, of.low, of.high)
+
+
+def _table_row(comparison: Comparison, index: int, row: Row) -> dict[str, Any]:
+    costs = row.costs
+    mean, low, high = row.score or (None, None, None)
+    return {
+        "name": row.variant.name,
+        "colour": colour_of(index),
+        "fault": row.fault,
+        "score": None if mean is None else f"{mean:.3f}",
+        "interval": None if low is None or high is None else f"{low:.3f}–{high:.3f}",
+        "difference": difference_text(row.versus) if row.versus else "",
+        "verdict": SAID[row.versus.verdict] if row.versus else "",
+        "costs": [
+            f"{costs['parameters'] / 1e6:.2f} M",
+            f"{costs['multiply_adds_per_pixel'] / 1e3:.1f} k",
+            f"{costs['peak_memory_bytes'] / 1e9:.2f} GB",
+            f"{costs['steps']:.0f}",
+            f"{costs['trained_mpx_per_s']:.2f}",
+            f"{costs['predicted_mpx_per_s']:.2f}",
+        ]
+        if costs
+        else [],
+        "runs": [
+            (f"seed {cell.seed}", (cell.path.relative_to(comparison.path) / "report.html").as_posix())
+            for cell in row.cells
+        ],
+    }
+
+
+def _curve(comparison: Comparison) -> dict[str, Any] | None:
+    curve = comparison.curve
+    if curve is None:
+        return None
+    marks = {row.variant.labels or len(comparison.split.train): _mark(row) for row in comparison.rows if row.score}
+    most = max(marks)
+    line = [(float(n), curve.at(float(n))) for n in np.geomspace(min(marks), most + NEXT, 60)]
+    now = marks[most].mean
+    forecast = Mark(f"{most + NEXT} images", now + curve.gain, now + curve.low, now + curve.high)
+    return {"chart": both(partial(learning_curve, marks, line, forecast)), "words": forecast_text(curve)}
+
+
+def _dispute(one: Disputed, names: Sequence[str], comparison: Comparison) -> dict[str, Any]:
+    classes = comparison.dataset.classes
+    image = fit_image(one.picture, SIDE)
+    truth = fit_labels(one.truth, SIDE)
+    panels = [("truth", "", photograph(blend(image, paint_labels(truth, classes))))]
+    for name, labels, score in zip(names, one.predictions, one.scores, strict=True):
+        painted = overlay(image, fit_labels(labels, SIDE), truth, classes)
+        panels.append((name, "nothing to score" if np.isnan(score) else f"Dice {score:.3f}", photograph(painted)))
+    return {"name": one.name, "agreement": f"{one.agreement:.3f}", "panels": panels}
