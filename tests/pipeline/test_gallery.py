@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 
+from unetkit.augment import AugmentationSettings
 from unetkit.classes import Classes
-from unetkit.image import Image
-from unetkit.pipeline.gallery import suspicious_places
+from unetkit.dataset import Sample
+from unetkit.image import Image, LabelMap
+from unetkit.pipeline.gallery import Gallery, attention_sheet, suspicious_places
 from unetkit.pipeline.story import next_steps
 from unetkit.pipeline.validation import mean_dice
+from unetkit.plan import DataPlan, ModelPlan, Plan, TrainingPlan, build_network
+from unetkit.prediction import Predictor
+from unetkit.prediction.attention import SIDE, attention
 
 CLASSES = Classes(names=("background", "cell"))
 
@@ -62,3 +70,53 @@ def test_advice_follows_the_curve() -> None:
     flat = [{"val_score": 0.8} for _ in range(9)]
     assert "--time 20m" in next_steps(summary, rising, Plan(), Nothing())[0]  # type: ignore[arg-type]
     assert "More labels may" in next_steps(summary, flat, Plan(), Nothing())[0]  # type: ignore[arg-type]
+
+
+def attentive(dims: int) -> Predictor:
+    torch.manual_seed(0)
+    options = {"depth": 2, "width": 4}
+    plan = Plan(
+        data=DataPlan(channels=1, spatial_dims=dims, num_classes=2),
+        model=ModelPlan(name="attention-unet", **options),
+        training=TrainingPlan(steps=1, patch=(32,) * dims, validate_every=1),
+        augmentation=AugmentationSettings(),
+    )
+    return Predictor([build_network(plan)], plan)
+
+
+def test_attention_is_shown_on_the_middle_of_a_large_volume(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SIDE, 3, 16)
+    predictor = attentive(3)
+    image = Image(np.random.default_rng(0).normal(size=(1, 12, 30, 41)).astype(np.float32))
+    sheet, seen = attention_sheet("a", image, predictor), attention(predictor, image)
+    assert sheet is not None
+    assert seen is not None
+    assert sheet.name == "a (its middle 12 × 16 × 16 pixels)"
+    assert sheet.image.shape == (16, 16, 3)
+    assert (sheet.maps[1] == seen.maps[1][3]).all()  # plane 6 at stride 2
+
+
+@pytest.mark.parametrize("names", [("good", "bad"), ("bad", "good")])
+def test_attention_is_shown_on_the_worst_image(names: tuple[str, str]) -> None:
+    predictor = attentive(2)
+    rng = np.random.default_rng(0)
+    images = {name: Image(rng.normal(size=(1, 32, 24)).astype(np.float32)) for name in names}
+
+    class Folder:
+        classes = CLASSES
+
+        def sample(self, name: str) -> Sample:
+            return Sample(name, Path(f"{name}.png"), None)
+
+        def read_image(self, sample: Sample) -> Image:
+            return images[sample.name]
+
+        def read_labels(self, sample: Sample) -> LabelMap:
+            labels = predictor.labels(images[sample.name])
+            return LabelMap(labels if sample.name == "good" else 1 - labels, CLASSES)
+
+    gallery = Gallery(Folder())  # type: ignore[arg-type]
+    list(gallery.predicted(names, predictor))
+    assert gallery.attention is not None
+    assert gallery.attention.name == gallery.cases[0].name == "bad"
+    assert (gallery.attention.image == gallery.cases[0].image).all()

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from unetkit.classes import Classes
-from unetkit.report import AugmentationSheet, Case, ReportData, Suspect
+from unetkit.report import AttentionSheet, AugmentationSheet, Case, ReportData, Suspect
 
 HOSTILE = "\"><script>alert(1)</script>'&"
 
@@ -66,6 +66,7 @@ def make_report(
             "confusion": counts.tolist(), "class_names": list(names), "worst": [],
         },
         cases=[*shown, unlabelled],
+        attention=AttentionSheet(HOSTILE, shown[0].image, {1: rng.random((-(-size // 2),) * 2)}),
         augmentation=AugmentationSheet([shown[0].image], [shown[0].prediction], [HOSTILE], warped),
         suspects=[Suspect(HOSTILE, 0.9, HOSTILE, shown[0].image, shown[0].prediction, shown[0].prediction)],
         missed=[{"class": HOSTILE, "diameter": 3.0 + i, "found": i > 2} for i in range(9)],

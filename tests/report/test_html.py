@@ -14,7 +14,7 @@ import pytest
 
 from unetkit.classes import Classes
 from unetkit.errors import FileError, InputError
-from unetkit.report import AugmentationSheet, Case, ReportData, Suspect, write_report
+from unetkit.report import AttentionSheet, AugmentationSheet, Case, ReportData, Suspect, write_report
 from unetkit.report.html import render
 
 SECTIONS = (
@@ -184,6 +184,19 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> N
         write_report(tmp_path / "file" / "report.html", empty_report())
 
 
+def test_attention_maps_are_shown_where_there_are_some(full_report: ReportData) -> None:
+    shares = np.full((17, 9), 0.25)
+    shares[3:, 2] = 0.75
+    sheet = AttentionSheet("plate 7", np.zeros((33, 17, 3), np.uint8), {1: shares, 3: np.full((5, 3), 0.5)})
+    page = render(dataclasses.replace(full_report, attention=sheet))
+    assert re.findall(r"<figcaption>(Level .*?)</figcaption>", page) == [
+        "Level 1: 0.25 to 0.75",
+        "Level 3: 0.50 to 0.50",
+    ]
+    assert "plate 7" in read(page).text["images"]
+    assert "Where the network looks" not in render(dataclasses.replace(full_report, attention=None))
+
+
 def test_arrays_that_do_not_lie_on_each_other_are_refused() -> None:
     picture, labels = np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8)
     with pytest.raises(InputError, match=r"truth of case 'a'.*\(4, 5\).*\(4, 4\)"):
@@ -192,6 +205,8 @@ def test_arrays_that_do_not_lie_on_each_other_are_refused() -> None:
         Case("a", picture[..., 0], labels, labels)
     with pytest.raises(InputError, match="crop"):
         Suspect("a", 0.5, "", picture.astype(np.float32), labels, labels)
+    with pytest.raises(InputError, match=r"level 1 does not lie on 'a'.*\(4, 4\).*\(2, 2\)"):
+        AttentionSheet("a", picture, {1: np.zeros((4, 4))})
     with pytest.raises(InputError, match="differ in number"):
         AugmentationSheet([picture], [labels], [])
     with pytest.raises(InputError, match="grid"):

@@ -18,6 +18,7 @@ from unetkit.report.overlay import (
     FOUND,
     MISSED,
     NOT_PAINTED,
+    SHARE_COLOURS,
     UNLABELLED,
     WRONG_CLASS,
     contours,
@@ -25,6 +26,7 @@ from unetkit.report.overlay import (
     label_colours,
     paint_errors,
     paint_labels,
+    paint_shares,
 )
 
 BINARY = Classes(names=("background", "cell"))
@@ -111,6 +113,13 @@ def test_label_colours_fill_the_table() -> None:
     assert table.shape == (256, 3)
     assert table[:3].tolist() == [list(colour) for colour in THREE.colours]
     assert (table[3:] == 128).all()
+
+
+def test_shares_have_the_same_colours_in_every_picture() -> None:
+    paint = paint_shares(np.array([[0, 0.25, 0.5, 1], [0.5, 0.5, 0.5, 0.5]]))
+    assert paint[0, :, :3].tolist() == [list(SHARE_COLOURS[index]) for index in (0, 1, 2, 4)]
+    assert (paint[1] == paint[0, 2]).all()
+    assert (np.diff(rgb2lab(np.array(SHARE_COLOURS) / 255)[:, 0]) > 10).all()  # ever lighter
 
 
 # Full protanopia and deuteranopia in linear RGB: Machado, Oliveira, Fernandes, IEEE TVCG 15 (2009) 1291, table 1.

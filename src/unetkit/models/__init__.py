@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from unetkit.errors import UsageError
+from unetkit.models.attention_unet import AttentionUNet
 from unetkit.models.base import Segmenter
 from unetkit.models.blocks import whole_number
 from unetkit.models.cost import count_parameters, multiply_adds
@@ -84,6 +85,7 @@ MODELS: dict[str, ModelEntry] = {
     "unet": ModelEntry(UNet, "the U-Net of 2015 with padded convolutions and a normalisation, any depth and width"),
     "unet-2015": ModelEntry(UNet2015, "the U-Net of 2015 to the letter: unpadded convolutions, mirrored borders"),
     "unet-lite0": ModelEntry(UNetLite0, "a U-Net on EfficientNet-Lite0, pretrained on ImageNet's photographs", (2,)),
+    "attention-unet": ModelEntry(AttentionUNet, "a U-Net whose skips pass gates that learn where to look"),
     "unet++": ModelEntry(UNetPlusPlus, "U-Nets of every depth nested in one, which can be pruned to a shallower one"),
     "resunet": ModelEntry(ResUNet, "a U-Net with a residual encoder, as in nnU-Net's ResEnc presets"),
     "lean-unet": ModelEntry(LeanUNet, "a U-Net as narrow at the bottom as at the top, with few parameters"),

@@ -20,7 +20,8 @@ from unetkit.objects import found_objects, label_components
 from unetkit.pipeline.infer import match_channels, middle_plane
 from unetkit.pipeline.validation import mean_dice
 from unetkit.prediction import Predictor
-from unetkit.report import Case, Suspect
+from unetkit.prediction.attention import attention
+from unetkit.report import AttentionSheet, Case, Suspect
 from unetkit.report.overlay import to_rgb
 
 CASES = 30
@@ -47,6 +48,7 @@ class Gallery:
 
     Attributes:
         cases: the worst images, worst first.
+        attention: where the network looks on the worst of them; None for one that cannot tell.
         objects: every true object: class, diameter, found.
         suspects: the places where the truth itself looks wrong, most suspicious first.
     """
@@ -54,6 +56,7 @@ class Gallery:
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
         self.cases: list[Case] = []
+        self.attention: AttentionSheet | None = None
         self.objects: list[dict[str, Any]] = []
         self.suspects: list[Suspect] = []
 
@@ -70,6 +73,8 @@ class Gallery:
             picture = to_rgb(replace(image, pixels=image.pixels[..., ::step, ::step]))
             score = mean_dice(confusion_matrix(labels, truth, len(classes)))
             self._keep(_case(name, picture, truth, labels, None if np.isnan(score) else score, step))
+            if self.cases[0].name == name:
+                self.attention = attention_sheet(name, image, predictor)
             if truth.ndim == 2:
                 found = suspicious_places(name, image, truth, labels, log_probabilities, classes)
                 self.suspects = sorted([*self.suspects, *found], key=lambda s: -s.score)[:SUSPECTS]
@@ -92,6 +97,21 @@ def _case(name: str, picture: Bytes, truth: Bytes, labels: Bytes, score: float |
     # copies, not views: a view would keep the whole image in memory
     thin = (slice(None, None, step), slice(None, None, step))
     return Case(name, picture, middle_plane(truth)[thin].copy(), middle_plane(labels)[thin].copy(), score)
+
+
+def attention_sheet(name: str, image: Image, predictor: Predictor) -> AttentionSheet | None:
+    """Where the network looks on an image, or in the middle of a large one; of a volume, on its middle plane."""
+    seen = attention(predictor, image)
+    if seen is None:
+        return None
+    cut = image.pixels[(slice(None), *seen.window)]
+    maps = seen.maps
+    if cut.ndim == 4:  # C planes rows columns
+        plane = cut.shape[1] // 2
+        maps = {level: shares[plane // 2**level] for level, shares in maps.items()}
+    if cut.shape[1:] != image.shape:
+        name = f"{name} (its middle {' × '.join(map(str, cut.shape[1:]))} pixels)"
+    return AttentionSheet(name, to_rgb(replace(image, pixels=cut)), maps)
 
 
 def _objects(

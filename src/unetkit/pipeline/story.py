@@ -65,6 +65,7 @@ def tell(
         best_step=facts.get("step"),
         summary=evaluation.summary,
         cases=gallery.cases,
+        attention=gallery.attention,
         augmentation=None if foreign else _sheet(dataset, split, plan),
         suspects=gallery.suspects,
         missed=gallery.objects,

@@ -116,6 +116,35 @@ class AugmentationSheet:
             raise InputError("not a grid of points", found=self.grid.shape, expected="(rows, columns, 2)")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class AttentionSheet:
+    """What the attention gates of the network let through on one image.
+
+    Args:
+        name: the image's name, and which part of it.
+        image: the picture, H W 3.
+        maps: level -> ⌈H / 2^level⌉ ⌈W / 2^level⌉ floats, 0 (nothing) to 1 (all).
+
+    Raises:
+        InputError: a map does not lie on the image.
+    """
+
+    name: str
+    image: Bytes
+    maps: Mapping[int, npt.NDArray[np.floating[Any]]]
+
+    def __post_init__(self) -> None:
+        _require_picture(f"the image '{self.name}' of the attention maps", self.image)
+        for level, shares in self.maps.items():
+            expected = tuple(-(-side // 2**level) for side in self.image.shape[:2])
+            if shares.shape != expected:
+                raise InputError(
+                    f"the attention map of level {level} does not lie on '{self.name}'",
+                    found=shares.shape,
+                    expected=expected,
+                )
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ReportData:
     """Everything a report shows. What is None or empty is said to be missing, and why.
@@ -134,6 +163,7 @@ class ReportData:
         best_step: the step whose weights were kept.
         summary: the evaluation's summary: mean, classes, confusion, …; None before an evaluation.
         cases: images with predictions, worst first.
+        attention: what the network's attention gates let through on the worst image; None for a network without.
         augmentation: training patches as the network saw them.
         suspects: places where the truth may be wrong, most suspicious first; None where nobody looked for them.
         missed: one entry a true object: class, diameter (equivalent, in `unit`), found; None where nobody measured.
@@ -159,6 +189,7 @@ class ReportData:
     best_step: int | None = None
     summary: Mapping[str, Any] | None = None
     cases: Sequence[Case] = ()
+    attention: AttentionSheet | None = None
     augmentation: AugmentationSheet | None = None
     suspects: Sequence[Suspect] | None = None
     missed: Sequence[Mapping[str, Any]] | None = None

@@ -17,13 +17,14 @@ from markupsafe import Markup
 from unetkit.files import write_text
 from unetkit.report import charts, story, svg
 from unetkit.report.curves import duration, readout, training_curves
-from unetkit.report.data import AugmentationSheet, Bytes, Case, ReportData, Suspect
+from unetkit.report.data import AttentionSheet, AugmentationSheet, Bytes, Case, ReportData, Suspect
 from unetkit.report.overlay import (
     ERROR_COLOURS,
     FALSE_ALARM,
     FOUND,
     MISSED,
     NOT_PAINTED,
+    SHARE_COLOURS,
     UNLABELLED,
     WRONG_CLASS,
     blend,
@@ -32,6 +33,7 @@ from unetkit.report.overlay import (
     overlay,
     paint_errors,
     paint_labels,
+    paint_shares,
 )
 from unetkit.report.pictures import drawing, fit_image, fit_labels, photograph
 
@@ -97,6 +99,8 @@ def render(data: ReportData) -> str:
         cases=[_case(case, data) for case in data.cases],
         shrunk=any(max(case.image.shape) > LONGEST_SIDE for case in data.cases),
         longest_side=LONGEST_SIDE,
+        attention=None if data.attention is None else _attention(data.attention),
+        share_colours=[charts.hex_colour(colour) for colour in SHARE_COLOURS],
         suspects=None if data.suspects is None else [_suspect(suspect, data) for suspect in data.suspects],
         missed=_missed(data),
         augmentation=None if data.augmentation is None else _augmentation(data.augmentation, data),
@@ -264,6 +268,18 @@ def _case(case: Case, data: ReportData) -> dict[str, Any]:
         "height": image.shape[0],
         "width": image.shape[1],
     }
+
+
+def _attention(sheet: AttentionSheet) -> dict[str, Any]:
+    """The picture, and each map painted on it."""
+    panels = [{"caption": "the image", "picture": photograph(fit_image(sheet.image, CROP))}]
+    for level, shares in sheet.maps.items():
+        side = 2**level
+        fine = shares.repeat(side, axis=0).repeat(side, axis=1)[: sheet.image.shape[0], : sheet.image.shape[1]]
+        painted = blend(sheet.image, paint_shares(fine))
+        caption = f"level {level}: {shares.min():.2f} to {shares.max():.2f}"
+        panels.append({"caption": caption, "picture": photograph(fit_image(painted, CROP))})
+    return {"name": sheet.name, "panels": panels}
 
 
 def _metric_name(key: str) -> str:

@@ -29,6 +29,11 @@ _HATCH = (206, 206, 206)
 _FILL = {FOUND: 72, FALSE_ALARM: 140, MISSED: 140, WRONG_CLASS: 140, UNLABELLED: 120}  # opacity, 0 to 255
 _LABEL_FILL = 104
 
+SHARE_COLOURS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
+"""From 0 to 1: five colours of viridis, evenly spaced, whose lightness alone tells them apart."""
+
+_SHARE_OPACITY = 165
+
 
 def has_background(classes: Classes) -> bool:
     """Whether class 0 is what is left when nothing is there: of two classes always, else when it is named so."""
@@ -114,6 +119,14 @@ def _paint(regions: Bytes, colours: Bytes, opacity: Bytes, hatched: npt.NDArray[
     rows, columns = np.ogrid[: regions.shape[0], : regions.shape[1]]
     paint[hatched & ((rows + columns) % 8 < 2)] = (*_HATCH, 200)
     paint[paint[..., 3] == 0] = 0  # clear pixels are all alike, which compresses
+    return paint
+
+
+def paint_shares(shares: npt.NDArray[np.floating[Any]]) -> Bytes:
+    """Shares, H W, 0 to 1, as a transparent picture, H W 4: 0 is dark violet, 1 yellow, alike in every picture."""
+    stops = np.linspace(0, 1, len(SHARE_COLOURS))
+    channels = [np.interp(shares, stops, values) for values in np.transpose(SHARE_COLOURS)]
+    paint: Bytes = np.rint(np.stack([*channels, np.full(shares.shape, _SHARE_OPACITY)], axis=-1)).astype(np.uint8)
     return paint
 
 
