@@ -144,7 +144,7 @@ class UNet(Segmenter):
         up: "transpose", the paper's 2×2 up-convolution, or "interpolate", a 1×1 convolution and linear interpolation.
         dropout: probability at the end of the contracting path, 0 to below 1.
         deep_supervision: a head for each level of the expanding path, for `forward_levels`.
-        skips: "all", "none", or the levels to keep, 0 being the finest.
+        skips: "all", "none", "top" (the finest alone), or the levels to keep, 0 being the finest.
 
     Raises:
         UsageError: a value outside these bounds.
@@ -212,7 +212,7 @@ def skip_levels(skips: str | Sequence[int], depth: int) -> tuple[int, ...]:
     """The levels that `skips` names, of a network with `depth` poolings.
 
     Raises:
-        UsageError: neither "all" nor "none" nor levels that the network has.
+        UsageError: neither "all", "none" nor "top" nor levels that the network has.
 
     Example:
         >>> skip_levels("all", 3)
@@ -222,8 +222,10 @@ def skip_levels(skips: str | Sequence[int], depth: int) -> tuple[int, ...]:
         return tuple(range(depth))
     if skips == "none":
         return ()
+    if skips == "top":
+        return (0,) if depth else ()
     if isinstance(skips, str) or not set(skips) <= set(range(depth)):
         raise UsageError(
-            "skips cannot be used", found=repr(skips), expected=f"'all', 'none', or levels below the depth, {depth}"
+            "skips cannot be used", found=repr(skips), expected=f"'all', 'none', 'top', or levels below the depth, {depth}"
         )
     return tuple(sorted(set(skips)))
