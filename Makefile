@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 DEMO := demo
 
-.PHONY: demo test lint types layers pytest docs clean
+.PHONY: demo test lint types layers pytest test-timm docs clean
 
 demo: $(VENV)/.core
 	$(BIN)/unetkit demo --out $(DEMO) --no-open
@@ -26,6 +26,10 @@ layers: $(VENV)/.dev
 
 pytest: $(VENV)/.dev
 	$(BIN)/python -m pytest --durations=10
+
+# what needs timm, in an environment that has it: make test-timm PYTHON=/path/to/python
+test-timm:
+	UNETKIT_REQUIRE_TIMM=1 PYTHONPATH=src $(PYTHON) -m pytest tests/models/test_timm.py tests/models/test_registry.py -k timm
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html

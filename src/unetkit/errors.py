@@ -80,7 +80,18 @@ class UnknownName(UsageError):
 
 
 class MissingExtra(UnetkitError):
-    """An optional package that is not installed."""
+    """An optional package that is not installed, or does not load.
 
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"the optional package {package} is not installed", mend=f"pip install 'unetkit[{extra}]'")
+    Args:
+        package: its name.
+        extra: the extra of unetkit that brings it.
+        error: what importing it raised, where that was tried.
+    """
+
+    def __init__(self, package: str, extra: str, error: Exception | None = None) -> None:
+        absent = error is None or isinstance(error, ModuleNotFoundError)
+        super().__init__(
+            f"the optional package {package} {'is not installed' if absent else 'does not load'}",
+            found=None if absent else error,
+            mend=f"pip install 'unetkit[{extra}]'" + ("" if absent else ", in an environment of its own"),
+        )

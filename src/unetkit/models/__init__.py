@@ -24,6 +24,7 @@ from unetkit.models.unet import UNet
 from unetkit.models.unet_2015 import UNet2015
 from unetkit.models.unet_lite0 import UNetLite0
 from unetkit.models.unet_plus_plus import UNetPlusPlus
+from unetkit.models.unet_timm import UNetTimm
 from unetkit.registry import lookup
 
 __all__ = ["MODELS", "ModelEntry", "Segmenter", "build_model", "count_parameters", "multiply_adds"]
@@ -85,6 +86,7 @@ MODELS: dict[str, ModelEntry] = {
     "unet": ModelEntry(UNet, "the U-Net of 2015 with padded convolutions and a normalisation, any depth and width"),
     "unet-2015": ModelEntry(UNet2015, "the U-Net of 2015 to the letter: unpadded convolutions, mirrored borders"),
     "unet-lite0": ModelEntry(UNetLite0, "a U-Net on EfficientNet-Lite0, pretrained on ImageNet's photographs", (2,)),
+    "unet-timm": ModelEntry(UNetTimm, "a U-Net on any encoder of timm; needs `pip install 'unetkit[timm]'`", (2,)),
     "attention-unet": ModelEntry(AttentionUNet, "a U-Net whose skips pass gates that learn where to look"),
     "unet++": ModelEntry(UNetPlusPlus, "U-Nets of every depth nested in one, which can be pruned to a shallower one"),
     "resunet": ModelEntry(ResUNet, "a U-Net with a residual encoder, as in nnU-Net's ResEnc presets"),

@@ -19,6 +19,11 @@ class Pyramid(nn.Module):
     out_channels: tuple[int, ...]
     reach: tuple[int, ...]
 
+    @property
+    def pretrained_part(self) -> nn.Module | None:
+        """What pretrained weights fill, and `training.freeze` holds still; None where there is no such part."""
+        return None
+
 
 class Segmenter(nn.Module):
     """An encoder, a decoder and a 1×1 convolution, the head, that turns features into one logit per class.

@@ -20,7 +20,7 @@ def count_parameters(model: nn.Module) -> int:
 
 
 def multiply_adds(model: nn.Module, shape: Sequence[int]) -> int:
-    """Multiply-adds of all convolutions in one forward pass, counted exactly, without computing anything.
+    """Multiply-adds of all convolutions and linear layers in a forward pass, counted exactly, without computing them.
 
     The model is copied to torch's "meta" device, where tensors have shapes but no values. Normalisation, activation,
     pooling and interpolation are not counted: together they are a few per cent.
@@ -45,6 +45,8 @@ def multiply_adds(model: nn.Module, shape: Sequence[int]) -> int:
         elif isinstance(layer, TRANSPOSED_CONVOLUTIONS):
             # Each input value is multiplied with the kernels of all outputs of its group.
             total += inputs[0].numel() * math.prod(layer.weight.shape[1:])
+        elif isinstance(layer, nn.Linear):
+            total += output.numel() * layer.in_features
 
     ghost = copy.deepcopy(model).to("meta").eval()
     handles: list[Any] = [layer.register_forward_hook(count) for layer in ghost.modules()]

@@ -122,6 +122,11 @@ class Lite0Encoder(Pyramid):
         if pretrained:
             load_pretrained(self.levels, in_channels)
 
+    @property
+    def pretrained_part(self) -> nn.Module:
+        """EfficientNet-Lite0 itself, without the branch at full resolution."""
+        return self.levels
+
     def forward(self, x: Tensor) -> list[Tensor]:
         """N C H W, multiples of 32 -> six features at strides 1, 2, 4, 8, 16, 32."""
         features = [self.fine(x)]

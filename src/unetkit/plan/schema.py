@@ -74,6 +74,8 @@ class TrainingPlan(_Section):
         learning_rate: at its highest.
         schedule: "cosine" falls to zero over the run, "polynomial" too (power 0.9), "constant" does not.
         warmup: steps over which the learning rate rises from zero.
+        freeze: share of the run, from its start, in which a pretrained encoder's weights and BatchNorm statistics are
+            held still; 0 for never, 1 for all of it.
         weight_decay: decoupled, per step and unit of learning rate.
         gradient_clip: largest norm of a step's gradient; 0 for none.
         loss: a registered name.
@@ -99,6 +101,7 @@ class TrainingPlan(_Section):
     learning_rate: float = Field(2e-3, gt=0)
     schedule: Literal["cosine", "polynomial", "constant"] = "cosine"
     warmup: int = Field(20, ge=0)
+    freeze: float = Field(0.0, ge=0, le=1)
     weight_decay: float = Field(0.01, ge=0)
     gradient_clip: float = Field(12.0, ge=0)
     loss: str = "ce+dice"
@@ -250,6 +253,12 @@ def _validated(values: Any, source: str | PathLike[str], kind: type[FileError] |
             f"{source}: training.patch does not fit the images",
             found=plan.training.patch,
             expected=f"{plan.data.spatial_dims} numbers",
+    if plan.training.freeze and not {**entry.options, **plan.model.options}.get("pretrained"):
+        raise kind(
+            f"{source}: training.freeze holds a pretrained encoder, and this model has none",
+            found=f"training.freeze={plan.training.freeze:g} with the model '{plan.model.name}'",
+            expected="model.name=unet-lite0, or unet-timm with model.pretrained=true and model.weights=FILE",
+        )
         )
     return plan
 

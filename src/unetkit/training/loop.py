@@ -18,10 +18,10 @@ from unetkit.dataset.patches import PatchSource
 from unetkit.errors import RunError
 from unetkit.losses import Loss
 from unetkit.models import Segmenter
-from unetkit.plan import Plan
+from unetkit.plan import Plan, TrainingPlan
 from unetkit.training.parallel import World
 from unetkit.training.run import RunFolder
-from unetkit.training.schedule import Clock, learning_rate
+from unetkit.training.schedule import Clock, learning_rate, progress
 
 SAVE_SECONDS = 30.0
 """A kill costs at most about this much work (or one validation interval, if that is longer)."""
@@ -218,6 +218,7 @@ def _step(state: _State, network: nn.Module, plan: Plan, source: PatchSource, lo
     """One optimiser step on the loss of the joint batch."""
     training, outcome, device = plan.training, state.outcome, world.device
     state.model.train()
+    held = _hold_encoder(state, training, world)
     images, target, valid = training_batch(plan, source, outcome.step, world.places(training.batch), device)
     if training.channels_last and images.ndim == 4:
         images = images.contiguous(memory_format=torch.channels_last)
@@ -230,6 +231,8 @@ def _step(state: _State, network: nn.Module, plan: Plan, source: PatchSource, lo
     value = deep_loss(loss, logits, world.gather(target), world.gather(valid))
     state.optimizer.zero_grad(set_to_none=True)
     state.scaler.scale(value).backward()  # type: ignore[no-untyped-call]
+    for parameter in held:
+        parameter.grad = None
     if training.gradient_clip:
         state.scaler.unscale_(state.optimizer)
         nn.utils.clip_grad_norm_(state.model.parameters(), training.gradient_clip)
@@ -245,6 +248,24 @@ def _step(state: _State, network: nn.Module, plan: Plan, source: PatchSource, lo
         )
     if state.average is not state.model:
         _follow(state.average, state.model, min(training.ema, outcome.step / (outcome.step + 10)))
+
+
+def _hold_encoder(state: _State, training: TrainingPlan, world: World) -> list[nn.Parameter]:
+    """Hold a pretrained encoder still in the first share of the run, `training.freeze`, and let it go after.
+
+    Its BatchNorm statistics are held too. One process computes no gradients for it, and so is faster.
+
+    Returns:
+        The parameters that are held, whose gradients shall not count.
+    """
+    part, outcome = state.model.encoder.pretrained_part, state.outcome
+    if part is None or not training.freeze:
+        return []
+    still = progress(outcome.step, training.steps, outcome.replans or training.replans) < training.freeze
+    part.train(not still)
+    # DDP waits for every gradient it knew of at first: there they are computed, and dropped
+    part.requires_grad_(not still or world.size > 1)
+    return list(part.parameters()) if still else []
 
 
 def training_batch(
