@@ -247,18 +247,18 @@ def _validated(values: Any, source: str | PathLike[str], kind: type[FileError] |
     if "deep_supervision" in plan.model.options:
         raise kind(f"{source}: model.deep_supervision is no option here", mend="--set training.deep_supervision=true")
     entry.check(plan.model.name, plan.model.options)
-    lookup(LOSSES, plan.training.loss, "loss")
-    if len(plan.training.patch) != plan.data.spatial_dims:
-        raise kind(
-            f"{source}: training.patch does not fit the images",
-            found=plan.training.patch,
-            expected=f"{plan.data.spatial_dims} numbers",
     if plan.training.freeze and not {**entry.options, **plan.model.options}.get("pretrained"):
         raise kind(
             f"{source}: training.freeze holds a pretrained encoder, and this model has none",
             found=f"training.freeze={plan.training.freeze:g} with the model '{plan.model.name}'",
             expected="model.name=unet-lite0, or unet-timm with model.pretrained=true and model.weights=FILE",
         )
+    lookup(LOSSES, plan.training.loss, "loss")
+    if len(plan.training.patch) != plan.data.spatial_dims:
+        raise kind(
+            f"{source}: training.patch does not fit the images",
+            found=plan.training.patch,
+            expected=f"{plan.data.spatial_dims} numbers",
         )
     return plan
 
