@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.resources import files
 from os import PathLike
@@ -72,26 +72,15 @@ def write_report(path: str | PathLike[str], data: ReportData) -> None:
 
 def render(data: ReportData) -> str:
     """The report as HTML text."""
-    environment = Environment(
-        loader=PackageLoader("unetkit.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        elide=svg.elide, number=svg.number, percent=svg.percent, colour=charts.hex_colour, counted=story.counted
-    )
-    style, script = _asset("chart.css") + _asset("report.css"), _asset("report.js")
-    return environment.get_template("report.html.j2").render(
+    return page(
+        "report.html.j2",
+        styles=("chart.css", "report.css"),
+        script="report.js",
         data=data,
-        style=Markup(style),
-        script=Markup(script),
-        policy=_policy(style, script),
         headline=_headline(data),
         shares=_shares(data),
         plan=story.plan_groups(data.plan_rows),
-        curves=_both(partial(training_curves, data.history, data.best_step)) if data.history else None,
+        curves=both(partial(training_curves, data.history, data.best_step)) if data.history else None,
         kept=_kept(data),
         scores=_scores(data.summary, data.unit),
         confusion=_confusion(data.summary),
@@ -104,6 +93,31 @@ def render(data: ReportData) -> str:
         suspects=None if data.suspects is None else [_suspect(suspect, data) for suspect in data.suspects],
         missed=_missed(data),
         augmentation=None if data.augmentation is None else _augmentation(data.augmentation, data),
+    )
+
+
+def page(template: str, *, styles: Sequence[str], script: str | None = None, **values: Any) -> str:
+    """A template filled in, with its style sheets and script inside it, and a policy that allows nothing else.
+
+    Args:
+        template: its name.
+        styles: names of style sheets, in order.
+        script: name of the script.
+        **values: what the template asks for; a missing one is an error.
+    """
+    environment = Environment(
+        loader=PackageLoader("unetkit.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        elide=svg.elide, number=svg.number, percent=svg.percent, colour=charts.hex_colour, counted=story.counted
+    )
+    style, code = "".join(map(_asset, styles)), _asset(script) if script else ""
+    return environment.get_template(template).render(
+        style=Markup(style), script=Markup(code), policy=_policy(style, code), **values
     )
 
 
@@ -123,7 +137,7 @@ def _policy(style: str, script: str) -> str:
     )
 
 
-def _both(chart: Callable[..., str]) -> dict[str, Markup]:
+def both(chart: Callable[..., str]) -> dict[str, Markup]:
     """The same chart for a screen and for a telephone."""
     return {"wide": Markup(chart(width=WIDE)), "narrow": Markup(chart(width=NARROW))}
 
@@ -209,7 +223,7 @@ def _scores(summary: Mapping[str, Any] | None, unit: str) -> dict[str, Any] | No
         "pooled": bool(pooled),
         "background": [(name, _value("iou", value)) for name, value in background],
         "mean_iou": _value("iou", summary.get("mean_iou")) if summary.get("mean_iou") is not None else None,
-        "forest": _both(partial(charts.forest, dice, mean.get("dice") if len(dice) > 1 else None)) if dice else None,
+        "forest": both(partial(charts.forest, dice, mean.get("dice") if len(dice) > 1 else None)) if dice else None,
         "interval": summary.get("interval", ""),
         "images": summary.get("images"),
         "groups": summary.get("groups"),
@@ -233,7 +247,7 @@ def _confusion(summary: Mapping[str, Any] | None) -> dict[str, Markup] | None:
     if summary is None or not summary.get("confusion"):
         return None
     counts, names = summary["confusion"], summary["class_names"]
-    return _both(partial(charts.confusion, counts, names))
+    return both(partial(charts.confusion, counts, names))
 
 
 def _legend(data: ReportData) -> dict[str, list[tuple[str, str]]]:
@@ -319,7 +333,7 @@ def _missed(data: ReportData) -> list[dict[str, Any]] | None:
         {
             "name": name,
             "sentence": story.missed_sentence(*classes[name], unit),
-            "chart": _both(partial(charts.size_histogram, *classes[name], unit=unit)) if index < 4 else None,
+            "chart": both(partial(charts.size_histogram, *classes[name], unit=unit)) if index < 4 else None,
         }
         for index, name in enumerate(worst)
     ]
