@@ -162,7 +162,8 @@ class Plan(_Section):
         """The plan with values changed by the user, as `section.key=value`.
 
         Args:
-            settings: such as "training.learning_rate=3e-4" or "model.depth=4"; the value is read as YAML.
+            settings: such as "training.learning_rate=3e-4" or "model.depth=4"; the value is read as YAML. Short for
+                many: "augmentation=none", "augmentation=flips" (nothing else), "augmentation=full" (as planned).
             reason: what the plan says of them.
 
         Raises:
@@ -177,6 +178,11 @@ class Plan(_Section):
         for setting in settings:
             name, equals, text = setting.partition("=")
             section, dot, key = name.strip().partition(".")
+            if name.strip() == "augmentation":
+                reduced = self.augmentation.only(text.strip()).model_dump(mode="json")
+                changed = {key: value for key, value in reduced.items() if value != known["augmentation"][key]}
+                values |= {f"augmentation.{key}": value for key, value in changed.items()}
+                continue
             if not equals or not dot or section not in known or section == "data":
                 sections = ", ".join(name for name in known if name != "data")
                 raise UsageError(

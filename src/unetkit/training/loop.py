@@ -316,7 +316,7 @@ def level_stride(sizes: Sequence[int], full: Sequence[int]) -> int:
         >>> level_stride((17, 9), (33, 17))
         2
     """
-    return next(2**i for i in range(32) if all(-(-f // 2**i) == s for s, f in zip(sizes, full, strict=True)))
+    return next(1 << i for i in range(32) if all(-(-f // (1 << i)) == s for s, f in zip(sizes, full, strict=True)))
 
 
 @torch.no_grad()
