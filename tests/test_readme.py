@@ -15,7 +15,11 @@ from unetkit.cli import app
 from unetkit.files import read_json
 
 ROOT = Path(__file__).resolve().parents[1]
-SHORTER: Mapping[str, str] = {"--time 10m": "--time 5s", "Options(time=600)": "Options(steps=10)"}
+SHORTER: Mapping[str, str] = {
+    "--time 10m": "--time 5s",
+    "--time 5m --seeds 3": "--steps 5",
+    "Options(time=600)": "Options(steps=10)",
+}
 """The only difference between what README says and what is run."""
 
 
@@ -43,7 +47,7 @@ def workplace(discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 def test_the_commands_and_the_python_code_run(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     commands = [line.removeprefix("$ ") for block in blocks("console") for line in block.splitlines()]
     assert [shlex.split(command)[1] for command in commands] == [
-        "check", "plan", "train", "predict", "evaluate", "score",
+        "check", "plan", "train", "predict", "evaluate", "score", "compare",
     ]  # fmt: skip
     for command in commands:
         program, *arguments = shlex.split(command)
@@ -52,6 +56,7 @@ def test_the_commands_and_the_python_code_run(workplace: Path, capsys: pytest.Ca
         assert result.exit_code == 0, f"{command}\n{result.output}"
     assert (workplace / "runs/first/report.html").is_file()
     assert sorted(path.name for path in (workplace / "predicted").iterdir()) == ["a.png", "b.png"]
+    assert len(list((workplace / "runs").glob("*-DATA-compared/comparison.html"))) == 1
     (code,) = blocks("python")
     names: dict[str, object] = {}
     exec(compile(code, "README.md", "exec"), names)
