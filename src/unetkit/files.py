@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         ...     _ = temporary.write_text("whole")
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")  # as `is_temporary` knows it
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -55,6 +56,18 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         if temporary.exists():  # asks without complaint where the parent is no folder
             temporary.unlink()
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a file was begun by `replacing`, which a kill kept from taking it away."""
+    return re.fullmatch(r"\..+\.[0-9a-f]{8}(\.[^.]*)?", path.name) is not None
+
+
+def sweep(folder: Path) -> None:
+    """Take away what killed writers left half-written in a folder and below; nobody else may be writing there."""
+    for path in folder.rglob(".*"):
+        if is_temporary(path) and path.is_file():
+            path.unlink()
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import shlex
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -152,23 +148,6 @@ def test_folds_are_trained_once_and_predict_together(discs: Path, tmp_path: Path
     unetkit("train", discs, "--folds", 3, "--steps", 4, *TINY, "--out", out, "--resume")
     assert [(out / f"fold_{n}" / "weights" / "best.safetensors").stat().st_mtime_ns for n in (1, 2, 3)] == stamps
     unetkit("predict", out, discs / "images" / "disc_1.png", "--out", tmp_path / "masks")
-
-
-def test_ctrl_c_keeps_everything_and_says_how_to_go_on(discs: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "unetkit", "train", discs, "--steps", 100000, *TINY, "--out", tmp_path / "run"]
-    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 100
-    while not (tmp_path / "run" / "STATUS.json").is_file():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "training did not begin"
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    assert "Traceback" not in errors
-    hint = shlex.split(errors.split("To go on: ")[1].splitlines()[0])
-    assert hint == ["unetkit", *map(str, command[3:]), "--resume"]
-    assert (tmp_path / "run" / "weights" / "last.pt").is_file()
 
 
 @pytest.mark.parametrize(

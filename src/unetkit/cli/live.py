@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
-from types import FrameType
 from typing import Any
 
 import typer
@@ -20,7 +18,7 @@ from unetkit.compare import Watch
 from unetkit.compare.cells import Cell
 from unetkit.errors import UnetkitError
 from unetkit.pipeline.infer import Prediction
-from unetkit.training import Hooks, Outcome, Stopped
+from unetkit.training import Hooks, Interrupts, Outcome, RunFolder, Stopped
 
 PLAIN_SECONDS = 10.0
 """Where the output is no terminal, a line comes about this often."""
@@ -38,7 +36,7 @@ class TrainingDisplay:
         self.console = console
         self.leads = os.environ.get("RANK", "0") == "0"
         self.quiet = quiet or not self.leads
-        self.stopping = False
+        self.interrupts = Interrupts(lambda: self.say("stopping after this step; once more stops at once"))
         self.spoken = monotonic()
         self.bar = Progress(
             TextColumn("{task.description}"),
@@ -51,7 +49,13 @@ class TrainingDisplay:
             disable=self.quiet or not console.is_terminal,
         )
         self.task: Any = None
-        self.hooks = Hooks(planned=self.planned, progress=self.progress, say=self.say, stop=lambda: self.stopping)
+        self.hooks = Hooks(
+            planned=self.planned,
+            progress=self.progress,
+            say=self.say,
+            stop=self.interrupts.asked,
+            deferring=self.interrupts.deferring,
+        )
 
     def say(self, line: str) -> None:
         if not self.quiet:
@@ -90,33 +94,24 @@ class TrainingDisplay:
 
 @contextmanager
 def training_display(*, quiet: bool = False) -> Iterator[TrainingDisplay]:
-    """Show a training; the first Ctrl+C (or a termination) ends it after the step at hand, with everything kept."""
+    """Show a training; Ctrl+C or a termination ends it at once, in the loop after the step at hand."""
     display = TrainingDisplay(Console(stderr=True), quiet=quiet)
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if display.stopping:
-            raise KeyboardInterrupt
-        display.stopping = True
-        display.say("stopping after this step; once more stops at once")
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with display.bar:
+        with display.interrupts.handled(), display.bar:
             yield display
     except Stopped as stopped:
-        print(f"stopped; everything is kept. To go on: {shlex.join(_resuming(stopped))}", file=sys.stderr)
+        if display.leads:
+            print(_farewell(RunFolder(str(stopped))), file=sys.stderr)
         raise typer.Exit(130) from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
-def _resuming(stopped: Stopped) -> list[str]:
-    """The command that was typed, completed so that it goes on; the demo begins anew."""
-    if sys.argv[1] == "demo":
-        return ["unetkit", *sys.argv[1:]]
-    words = _naming_out(stopped)
-    return words if "--resume" in words else [*words, "--resume"]
+def _farewell(run: RunFolder) -> str:
+    """What is kept, and the command that was typed, completed so that it goes on; the demo always begins anew."""
+    words = ["unetkit", *sys.argv[1:]]
+    if words[1] == "demo" or not run.begun:
+        return f"stopped; {run.kept()}. To begin again: {shlex.join(words)}"
+    words = _naming_out(run.path)
+    return f"stopped; {run.kept()}. To go on: {shlex.join(words if '--resume' in words else [*words, '--resume'])}"
 
 
 class PredictionDisplay:
@@ -192,13 +187,13 @@ def comparison_display(*, quiet: bool = False) -> Iterator[Watch]:
         with bar:
             yield Watch(progress=progress, say=say)
     except Stopped as stopped:
-        command = shlex.join(_naming_out(stopped))
+        command = shlex.join(_naming_out(str(stopped)))
         print(f"stopped; finished cells are kept. To go on: {command}", file=sys.stderr)
         raise typer.Exit(130) from None
 
 
-def _naming_out(stopped: Stopped) -> list[str]:
+def _naming_out(folder: object) -> list[str]:
     """The command that was typed, with the folder it works in."""
     words = ["unetkit", *sys.argv[1:]]
     named = "--out" in words or any(word.startswith("--out=") for word in words)
-    return words if named else [*words, "--out", str(stopped)]
+    return words if named else [*words, "--out", str(folder)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,7 +75,9 @@ def reporting(as_json: bool = False) -> Iterator[None]:
         print(f"error: out of memory ({what}). To mend it: {mend}", file=sys.stderr)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        again = ["--overwrite"] if sys.argv[1:2] == ["predict"] and "--overwrite" not in sys.argv else []
+        words = shlex.join(["unetkit", *sys.argv[1:], *again])
+        print(f"stopped; every file that stands is whole. To begin again: {words}", file=sys.stderr)
         raise typer.Exit(130) from None
     except BrokenPipeError:  # the reader of our output left: nothing is wrong
         sys.stderr.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import resource
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ from unetkit.files import write_json
 from unetkit.models import count_parameters, multiply_adds
 from unetkit.pipeline import Options, load_predictor, train
 from unetkit.plan import build_network, read_plan
-from unetkit.training import Hooks, Outcome, RunFolder, Stopped
+from unetkit.training import Hooks, Interrupts, Outcome, RunFolder, Stopped
 
 MEASURED = "cell.json"
 """In the run's folder: what the cell cost. It is written last, so a cell that has it is finished."""
@@ -92,14 +91,6 @@ class CellFailed(Exception):
 
 def _train_and_measure(cell: Cell, data: Path, split: Split, options: Options, pipe: Connection) -> None:
     """What the cell's process does."""
-    stopping = False
-
-    def stop(number: int, frame: object) -> None:
-        nonlocal stopping
-        stopping = True
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
     spoken = monotonic()
 
     def tell(outcome: Outcome) -> None:
@@ -117,12 +108,14 @@ def _train_and_measure(cell: Cell, data: Path, split: Split, options: Options, p
         labels=variant.labels,
         split=split,
     )
-    hooks = Hooks(progress=tell, stop=lambda: stopping)
+    interrupts = Interrupts()
+    hooks = Hooks(progress=tell, stop=interrupts.asked, deferring=interrupts.deferring)
     try:
-        run = train(data, own, out=cell.path, resume=(cell.path / "plan.yaml").is_file(), hooks=hooks)
-        write_json(cell.path / MEASURED, measure(run, data))
+        with interrupts.handled():
+            run = train(data, own, out=cell.path, resume=(cell.path / "plan.yaml").is_file(), hooks=hooks)
+            write_json(cell.path / MEASURED, measure(run, data))
         pipe.send(("done", None))
-    except Stopped:
+    except (Stopped, KeyboardInterrupt):
         pipe.send(("stopped", None))
     except (UnetkitError, MemoryError) as error:
         pipe.send(("failed", str(error) or "out of memory"))

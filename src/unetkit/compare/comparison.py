@@ -23,6 +23,7 @@ from unetkit.files import read_json, write_json, write_text
 from unetkit.pipeline import Options, prepare
 from unetkit.pipeline.experiment import free_name
 from unetkit.pipeline.preparation import plan_for
+from unetkit.training import Stopped
 
 DESCRIPTION = "comparison.json"
 
@@ -162,6 +163,8 @@ def compare(
             continue
         try:
             run_cell(cell, Path(data), split, options, progress=_told(watch.progress, cell, number, len(cells)))
+        except Stopped:
+            raise Stopped(path) from None
         except CellFailed as error:
             faults[cell.variant] = str(error)
             watch.say(f"{cell.variant.name} cannot be compared: {error}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from os import PathLike
@@ -20,7 +22,7 @@ from unetkit.dataset.folder import open_dataset
 from unetkit.dataset.patches import PatchSource
 from unetkit.dataset.splits import stored_split
 from unetkit.errors import RunError, UsageError
-from unetkit.files import write_json
+from unetkit.files import is_temporary, sweep, write_json
 from unetkit.losses import build_loss
 from unetkit.pipeline.assess import evaluate
 from unetkit.pipeline.preparation import Options, Prepared, prepare
@@ -57,7 +59,7 @@ def train(
 
     Raises:
         UnetkitError: bad data, bad options; nothing that was there before is lost.
-        Stopped: stopped by the user; `resume` goes on.
+        Stopped: stopped by the user, at any moment; `resume` goes on, and a run that was trained is only evaluated.
 
     Example:
         >>> train("DATA", Options(time=300)).path  # doctest: +SKIP
@@ -71,18 +73,46 @@ def train(
         hooks = _logged(hooks, run) if world.leads else replace(hooks, say=lambda line: None)
         if resume:
             _require_same(run, data, options)
-        if world.leads and not resume:
-            prepared = prepare(data, replace(options, device=str(world.device)))
-            _write_beginning(run, prepared, data, world)
-            hooks.planned(prepared)
-        world.agree(0)  # the others wait until the plan stands in the folder
-        _fit(open_dataset(data, classes=read_classes(run.classes)), run, world, started, hooks)
-        if world.leads:
-            evaluate(run.path, data, device=str(world.device))
-            run.set_status("done")
+        with recording_end(run, leads=world.leads):
+            if world.leads and not resume:
+                prepared = prepare(data, replace(options, device=str(world.device)))
+                _write_beginning(run, prepared, data, world)
+                hooks.planned(prepared)
+            if not world.agree(resume and run.trained):  # the others wait until the plan stands in the folder
+                _fit(open_dataset(data, classes=read_classes(run.classes)), run, world, started, hooks)
+            if world.leads:
+                run.set_status("running", phase="evaluation")
+                evaluate(run.path, data, device=str(world.device))
+                run.set_status("done")
     finally:
         world.leave()
     return run
+
+
+@contextmanager
+def recording_end(run: RunFolder, *, leads: bool = True) -> Iterator[None]:
+    """Write in STATUS.json why a run did not come to its end: stopped by the user, or failed.
+
+    Args:
+        run: the run; nothing is written where it has not begun.
+        leads: whether this process writes.
+
+    Raises:
+        Stopped: in place of a KeyboardInterrupt.
+    """
+
+    def write(state: str, **more: str) -> None:
+        if leads and run.begun:
+            run.set_status(state, phase="evaluation" if run.trained else "training", **more)
+
+    try:
+        yield
+    except (KeyboardInterrupt, Stopped):
+        write("stopped")
+        raise Stopped(run.path) from None
+    except Exception as error:
+        write("failed", reason=str(error))
+        raise
 
 
 def _own_folder(out: str | PathLike[str] | None, data: Path, world: World, *, resume: bool) -> RunFolder:
@@ -116,11 +146,12 @@ def claim_folder(out: str | PathLike[str] | None, data: Path, *, resume: bool, p
         raise RunError("there is no run to resume", file=path, mend=f"unetkit train {data} --out {path}")
     if path.exists() and not path.is_dir():
         raise UsageError("the run folder is a file", found=path, mend="name another --out")
-    begun = path.is_dir() and {entry.name for entry in path.iterdir()}
+    begun = path.is_dir() and {entry.name for entry in path.iterdir() if not is_temporary(entry)}
     if not resume and begun and not begun <= BEGINNING:
         raise UsageError(
             "the run folder is not empty", found=path, mend="--resume goes on with it, or name another --out"
         )
+    sweep(path)
     return RunFolder(path)
 
 
@@ -185,17 +216,10 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
         begun = started if saved is None else monotonic() - saved["outcome"]["seconds"]
         deadline = begun + training.time - WRITING
     if world.leads:
-        run.set_status("running")
+        run.set_status("running", phase="training")
         hooks.say(f"training {plan.model.name} on {len(split.train)} images, {len(split.val)} choose the weights")
-    try:
-        spent = monotonic() - started
-        outcome = fit(
-            model, plan, source, loss, validate, run, world=world, deadline=deadline, spent=spent, hooks=hooks
-        )
-    except BaseException as error:
-        if world.leads:
-            run.set_status("stopped" if isinstance(error, Stopped) else "failed", reason=str(error))
-        raise
+    spent = monotonic() - started
+    outcome = fit(model, plan, source, loss, validate, run, world=world, deadline=deadline, spent=spent, hooks=hooks)
     if world.leads:
         found = f"best score {outcome.best_score:.3f} at step {outcome.best_step} of {outcome.step}"
         hooks.say(f"{found}; {outcome.seconds:.0f} s in all")

@@ -1,7 +1,9 @@
 """Training: one plain loop, its schedule, its checkpoints, and several processes when there are."""
 
-from unetkit.training.loop import Hooks, Outcome, Stopped, fit
+from unetkit.training.hooks import Hooks, Interrupts, Stopped
+from unetkit.training.loop import fit
 from unetkit.training.parallel import World
 from unetkit.training.run import RunFolder
+from unetkit.training.state import Outcome
 
-__all__ = ["Hooks", "Outcome", "RunFolder", "Stopped", "World", "fit"]
+__all__ = ["Hooks", "Interrupts", "Outcome", "RunFolder", "Stopped", "World", "fit"]

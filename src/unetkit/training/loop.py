@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
 from time import monotonic
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,9 +17,11 @@ from unetkit.errors import RunError
 from unetkit.losses import Loss
 from unetkit.models import Segmenter
 from unetkit.plan import Plan, TrainingPlan
+from unetkit.training.hooks import Hooks, Stopped
 from unetkit.training.parallel import World
 from unetkit.training.run import RunFolder
 from unetkit.training.schedule import Clock, learning_rate, progress
+from unetkit.training.state import Outcome, State
 
 SAVE_SECONDS = 30.0
 """A kill costs at most about this much work (or one validation interval, if that is longer)."""
@@ -31,75 +31,6 @@ WORTH_SAYING = 0.1
 
 Validate = Callable[[Segmenter], tuple[float, float]]
 """From a model to (loss, score) on the validation images; a higher score is better."""
-
-
-class Stopped(Exception):
-    """The user asked to stop; everything up to then is saved."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What training came to, and while it runs, where it stands."""
-
-    step: int = 0
-    total: int = 0
-    seconds: float = 0.0
-    best_score: float = -math.inf
-    best_step: int = 0
-    replans: list[tuple[int, int]] = field(default_factory=list)
-    history: list[dict[str, float]] = field(default_factory=list)
-    events: list[dict[str, Any]] = field(default_factory=list)
-    loss: float = math.nan
-    recent: list[float] = field(default_factory=list)  # losses since the latest validation
-
-
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """How a run speaks with its surroundings.
-
-    Args:
-        planned: called once with what was found and planned (`unetkit.pipeline.Prepared`), before training.
-        progress: called after every step.
-        say: called with a line for the user and the log.
-        stop: asked after every step.
-    """
-
-    planned: Callable[[Any], None] = lambda prepared: None
-    progress: Callable[[Outcome], None] = lambda outcome: None
-    say: Callable[[str], None] = lambda line: None
-    stop: Callable[[], bool] = lambda: False
-
-
-@dataclass(slots=True)
-class _State:
-    """All that changes while training runs, and so all that resuming needs."""
-
-    model: Segmenter
-    average: Segmenter
-    optimizer: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler
-    outcome: Outcome
-
-    def save(self, run: RunFolder) -> None:
-        run.save_state(
-            {
-                "step": self.outcome.step,
-                "outcome": asdict(self.outcome),
-                "model": self.model.state_dict(),
-                "average": self.average.state_dict() if self.average is not self.model else None,
-                "optimizer": self.optimizer.state_dict(),
-                "scaler": self.scaler.state_dict(),
-            }
-        )
-        run.write_history(self.outcome.history, self.outcome.events)
-
-    def restore(self, saved: dict[str, Any]) -> None:
-        self.model.load_state_dict(saved["model"])
-        if saved["average"] is not None:
-            self.average.load_state_dict(saved["average"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        self.scaler.load_state_dict(saved["scaler"])
-        self.outcome = Outcome(**saved["outcome"])
 
 
 class _Levels(nn.Module):
@@ -152,42 +83,37 @@ def fit(
     """
     hooks = hooks or Hooks()
     training = plan.training
-    state = _prepare(model, plan, world)
-    state.outcome.seconds = spent
-    if (saved := run.load_state()) is not None:
-        state.restore(saved)
-    outcome = state.outcome
+    state = _prepare(model, plan, world, run, spent)
+    outcome, every = state.outcome, training.validate_every
     network = world.wrap(_Levels(model, training.deep_supervision))
     clock, began, earlier = Clock(deadline), monotonic(), outcome.seconds
     clock.start(outcome.step)
     last_save = monotonic()
 
-    while outcome.step < outcome.total:
-        _step(state, network, plan, source, loss, world)
-        outcome.seconds = earlier + monotonic() - began
-        _replan(outcome, world.agree(clock.corrected(outcome.step, outcome.total, training.validate_every)), hooks)
-        stopping = bool(world.agree(hooks.stop()))
-        due = outcome.step % training.validate_every == 0 or outcome.step >= outcome.total
-        if due:
-            started = monotonic()
-            if world.leads:
-                _validate(state, validate, run)
-            outcome.recent.clear()
-            clock.validated(monotonic() - started)
-        if world.leads and (due or stopping or monotonic() - last_save > SAVE_SECONDS):
-            state.save(run)
-            last_save = monotonic()
-        hooks.progress(outcome)
-        if stopping and outcome.step < outcome.total:
-            raise Stopped(run.path)
-        waited = (outcome.step - outcome.best_step) // training.validate_every
-        if training.patience and world.agree(waited >= training.patience):
-            hooks.say(f"stopped early at step {outcome.step}: no better score in {training.patience} validations")
-            break
+    with hooks.deferring(True):
+        while not outcome.ended:
+            stopping = False
+            if not outcome.due(every):  # else it was stopped between a step and its validation
+                _step(state, network, plan, source, loss, world)
+                outcome.seconds = earlier + monotonic() - began
+                _replan(outcome, world.agree(clock.corrected(outcome.step, outcome.total, every)), hooks)
+                stopping = bool(world.agree(hooks.stop()))
+            due = outcome.due(every)
+            if due and not stopping:
+                started = monotonic()
+                stopping = _validate(state, validate, training.patience, run, world, hooks)
+                clock.validated(monotonic() - started)
+            if world.leads and (due or stopping or monotonic() - last_save > SAVE_SECONDS):
+                state.save(run)
+                last_save = monotonic()
+            hooks.progress(outcome)
+            if stopping:
+                raise Stopped(run.path)
     return outcome
 
 
-def _prepare(model: Segmenter, plan: Plan, world: World) -> _State:
+def _prepare(model: Segmenter, plan: Plan, world: World, run: RunFolder, spent: float) -> State:
+    """A new state, or the one the run was left in."""
     training = plan.training
     model.to(world.device)
     if training.channels_last:
@@ -196,7 +122,10 @@ def _prepare(model: Segmenter, plan: Plan, world: World) -> _State:
         model.to(memory_format=order)  # type: ignore[call-overload]
     average = deepcopy(model).requires_grad_(False) if training.ema else model
     scaler = torch.amp.GradScaler(world.device.type, enabled=training.precision == "float16")
-    return _State(model, average, _optimizer(model, plan), scaler, Outcome(total=_total(plan)))
+    state = State(model, average, _optimizer(model, plan), scaler, Outcome(total=_total(plan), seconds=spent))
+    if (saved := run.load_state()) is not None:
+        state.restore(saved)
+    return state
 
 
 def _total(plan: Plan) -> int:
@@ -214,7 +143,7 @@ def _optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, training.learning_rate)
 
 
-def _step(state: _State, network: nn.Module, plan: Plan, source: PatchSource, loss: Loss, world: World) -> None:
+def _step(state: State, network: nn.Module, plan: Plan, source: PatchSource, loss: Loss, world: World) -> None:
     """One optimiser step on the loss of the joint batch."""
     training, outcome, device = plan.training, state.outcome, world.device
     state.model.train()
@@ -250,7 +179,7 @@ def _step(state: _State, network: nn.Module, plan: Plan, source: PatchSource, lo
         _follow(state.average, state.model, min(training.ema, outcome.step / (outcome.step + 10)))
 
 
-def _hold_encoder(state: _State, training: TrainingPlan, world: World) -> list[nn.Parameter]:
+def _hold_encoder(state: State, training: TrainingPlan, world: World) -> list[nn.Parameter]:
     """Hold a pretrained encoder still in the first share of the run, `training.freeze`, and let it go after.
 
     Its BatchNorm statistics are held too. One process computes no gradients for it, and so is faster.
@@ -339,9 +268,30 @@ def _replan(outcome: Outcome, total: int, hooks: Hooks) -> None:
     outcome.total = total
 
 
-def _validate(state: _State, validate: Validate, run: RunFolder) -> None:
+def _validate(state: State, validate: Validate, patience: int, run: RunFolder, world: World, hooks: Hooks) -> bool:
+    """Validate the step at hand, and end the run where `patience` is over. True where Ctrl+C left that undone."""
+    outcome, interrupted = state.outcome, False
+    if world.leads:
+        try:
+            with hooks.deferring(False):
+                val_loss, score = validate(state.average)
+        except KeyboardInterrupt:
+            interrupted = True
+    if world.agree(interrupted):
+        return True
+    if world.leads:
+        _record(state, val_loss, score, run)
+    outcome.recent.clear()
+    outcome.validated = outcome.step
+    waited = sum(row["step"] > outcome.best_step for row in outcome.history)
+    outcome.early = bool(patience and not outcome.ended and world.agree(waited >= patience))
+    if outcome.early:
+        hooks.say(f"stopped early at step {outcome.step}: no better score in {patience} validations")
+    return False
+
+
+def _record(state: State, val_loss: float, score: float, run: RunFolder) -> None:
     outcome = state.outcome
-    val_loss, score = validate(state.average)
     outcome.history.append(
         {
             "step": outcome.step,

@@ -58,6 +58,29 @@ class RunFolder:
     def report(self) -> Path:
         return self.path / "report.html"
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is something to resume: a plan, or the folds of a cross-validation."""
+        return self.plan.is_file() or (self.path / "folds.json").is_file()
+
+    @property
+    def trained(self) -> bool:
+        """Whether only the evaluation, or nothing, is left to be done."""
+        status = self.read_json("STATUS.json") or {}
+        return status.get("state") == "done" or status.get("phase") == "evaluation"
+
+    def kept(self) -> str:
+        """In words, what a stopped run has to go on from."""
+        if not self.begun:
+            return "nothing was begun"
+        if self.trained:
+            return "the training is done and kept, only its evaluation is not"
+        if folds := self.read_json("folds.json"):
+            done = sum(RunFolder(self.path / name).trained for name in folds["folds"])
+            return f"all is kept, with {done} of {len(folds['folds'])} folds trained"
+        state = self.load_state()
+        return "the plan is kept" if state is None else f"everything up to step {state['step']} is kept"
+
     def require(self) -> RunFolder:
         """This folder, once it is known to hold a trained model.
 
@@ -82,7 +105,7 @@ class RunFolder:
             log.write(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S} {line}\n")
 
     def set_status(self, state: str, **more: Any) -> None:
-        """Write STATUS.json: running, stopped, failed or done, and since when."""
+        """Write STATUS.json: running, stopped, failed or done; `phase`, training or evaluation; and since when."""
         write_json(self.status, {"state": state, "time": f"{datetime.now().astimezone():%Y-%m-%dT%H:%M:%S%z}", **more})
 
     def save_weights(self, weights: dict[str, torch.Tensor], **facts: Any) -> None:
