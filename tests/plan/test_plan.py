@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
+from unetkit.augment.settings import PRESETS
 from unetkit.dataset.fingerprint import Fingerprint, fingerprint
 from unetkit.dataset.folder import open_dataset
 from unetkit.errors import FileError, UnknownName, UsageError
 from unetkit.plan import Plan, make, make_plan, read_plan, write_plan
+from unetkit.plan.schema import STATED
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,51 @@ def test_settings_change_values_and_say_so(plan: Plan) -> None:
     assert changed.augmentation.flips == (False, True)
     assert changed.reasons["model.depth"] == "stated by you"
     assert plan.training.learning_rate != 3e-4
+
+
+@pytest.mark.parametrize(
+    ("settings", "like"),
+    [
+        (["augmentation=none", "augmentation=flips"], ["augmentation=flips"]),
+        (["augmentation=none", "augmentation=full"], []),
+        (["augmentation=full", "augmentation=none"], ["augmentation=none"]),
+        (["augmentation.noise=0.5", "augmentation=none"], ["augmentation=none"]),
+        (["augmentation=none", "augmentation.noise=0.5"], ["augmentation=none", "augmentation.noise=0.5"]),
+        (["augmentation.noise=0.5", "augmentation=none", "augmentation=full"], ["augmentation.noise=0.5"]),
+        (
+            ["augmentation.flips=[false, true]", "augmentation=flips"],
+            ["augmentation=flips", "augmentation.flips=[0,1]"],
+        ),
+    ],
+)
+def test_what_is_said_last_of_augmentation_counts(plan: Plan, settings: list[str], like: list[str]) -> None:
+    assert plan.with_settings(settings).augmentation == plan.with_settings(like).augmentation
+    assert len({str(plan.with_settings([f"augmentation={word}"]).augmentation) for word in PRESETS}) == len(PRESETS)
+
+
+def test_a_word_for_the_augmentation_says_who_said_it(plan: Plan) -> None:
+    again = plan.with_settings(["augmentation=none", "augmentation=full"])
+    assert again.reasons == plan.reasons
+    assert plan.with_settings(["augmentation=none"]).reasons["augmentation.noise"] == STATED
+    with pytest.raises(UsageError, match=r"augmentation\.noise"):
+        plan.with_settings(["augmentation.noise=much", "augmentation=full"])
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "rate"),
+    [
+        ("unet", [], 2e-3),
+        ("unet-lite0", [], 1e-3),
+        ("unet-lite0", ["model.pretrained=false"], 2e-3),
+        ("unet-timm", [], 2e-3),
+        ("unet-timm", ["model.pretrained=true", "model.weights=FILE"], 1e-3),
+        ("unet-lite0", ["training.learning_rate=5e-4"], 5e-4),
+    ],
+)
+def test_pretrained_weights_get_smaller_steps(facts: Fingerprint, model: str, settings: list[str], rate: float) -> None:
+    made = make_plan(facts, num_classes=2, steps=50, model=model, settings=settings)
+    assert made.training.learning_rate == rate
+    assert ("pretrained" in made.reasons["training.learning_rate"]) == (rate == 1e-3)
 
 
 @pytest.mark.parametrize(

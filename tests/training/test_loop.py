@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from unetkit.errors import RunError
+from unetkit.errors import RunError, UsageError
 from unetkit.losses import build_loss
 from unetkit.pipeline import Options, train
 from unetkit.training import Hooks
-from unetkit.training.loop import deep_loss
+from unetkit.training.loop import deep_loss, level_stride
 
 SMALL = ("model.width=4", "model.depth=2", "training.patch=[32, 32]", "training.precision=float32")
 
@@ -25,6 +25,14 @@ def test_deep_loss_weighs_levels_by_halves_against_thinned_labels() -> None:
     loss = build_loss("ce", num_classes=2)
     expected = 2 / 3 * loss(fine, target, valid) + 1 / 3 * loss(coarse, target[:, ::2, ::2], valid[:, ::2, ::2])
     assert deep_loss(loss, [fine, coarse], target, valid) == pytest.approx(expected.item())
+
+
+def test_a_level_of_no_stride_names_both_sizes() -> None:
+    assert level_stride((17, 9), (33, 17)) == 2
+    with pytest.raises(UsageError, match=r"30 × 30 px for labels of 64 × 64 px"):
+        level_stride((30, 30), (64, 64))
+    with pytest.raises(UsageError, match="the same along every axis"):
+        level_stride((32, 16), (64, 64))
 
 
 def test_a_loss_that_is_no_number_stops_with_advice(discs: Path, tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def make_plan(
     for rule in RULES:
         rule(draft)
     draft.put("training.seed", seed, "the same seed gives the same weights")
-    plan = _assembled(draft, num_classes).with_settings(settings)
+    plan = _with_learning_rate(_assembled(draft, num_classes).with_settings(settings))
     if time is None:
         if device.type == "cuda":
             plan = _with_precision(plan, device)
@@ -111,6 +111,15 @@ def _assembled(draft: Draft, num_classes: int) -> Plan:
         augmentation=AugmentationSettings(**draft.values["augmentation"]),
         reasons=draft.reasons,
     )
+
+
+def _with_learning_rate(plan: Plan) -> Plan:
+    """The plan with the rate its encoder wants, unless stated; whether that is pretrained, only the settings tell."""
+    if _stated(plan, "training.learning_rate"):
+        return plan
+    if plan.model.begins_pretrained:
+        return plan.changed({"training.learning_rate": 1e-3}, "pretrained weights want smaller steps")
+    return plan.changed({"training.learning_rate": 2e-3}, "large, for short runs; at 4e-3 rare classes vanished")
 
 
 def _timed(plan: Plan, time: float, device: torch.device) -> Plan:

@@ -180,12 +180,7 @@ def loss(draft: Draft) -> None:
 
 def optimization(draft: Draft) -> None:
     """AdamW with a rate that falls to zero when the time is over."""
-    pretrained = draft.values["model"]["name"] == "unet-lite0"
     draft.put("training.optimizer", "adamw", "reaches a good score in the fewest steps")
-    if pretrained:
-        draft.put("training.learning_rate", 1e-3, "pretrained weights want smaller steps")
-    else:
-        draft.put("training.learning_rate", 2e-3, "large, for short runs; at 4e-3 rare classes vanished")
     draft.put("training.schedule", "cosine", "falls to zero when the budget ends: the last steps settle")
     draft.put("training.ema", 0.99, "the mean of the last hundred weights is steadier than the last ones")
     draft.put("training.patience", 0, "never ends early: with a rate that falls to zero, the best weights come late")

@@ -60,6 +60,11 @@ class ModelPlan(BaseModel):
         """The keyword arguments of the model's builder."""
         return dict(self.model_extra or {})
 
+    @property
+    def begins_pretrained(self) -> bool:
+        """Whether its encoder's first weights were learnt elsewhere."""
+        return bool({**lookup(MODELS, self.name, "model").options, **self.options}.get("pretrained"))
+
 
 class TrainingPlan(_Section):
     """How the weights are found.
@@ -123,7 +128,7 @@ class PredictionPlan(_Section):
 
     Args:
         tile: side of the tiles in pixels for images too large for one pass; 0 chooses one.
-        augment: whether flipped views are averaged too (slower, a little better).
+        augment: whether flipped views are averaged (slower, a little better), for images that need no tiles.
         prune: poolings to keep of a UNet++ trained with deep supervision (faster, often a little worse); 0 for all.
     """
 
@@ -163,7 +168,8 @@ class Plan(_Section):
 
         Args:
             settings: such as "training.learning_rate=3e-4" or "model.depth=4"; the value is read as YAML. Short for
-                many: "augmentation=none", "augmentation=flips" (nothing else), "augmentation=full" (as planned).
+                many: "augmentation=none", "augmentation=flips" (nothing else), "augmentation=full" (as planned, or as
+                stated before, value by value). A later setting counts more than an earlier one.
             reason: what the plan says of them.
 
         Raises:
@@ -174,14 +180,18 @@ class Plan(_Section):
             4
         """
         values: dict[str, Any] = {}
+        single: dict[str, Any] = {}  # what was said of augmentation, value by value
         known = self.model_dump(mode="json", exclude={"reasons", "version"})
         for setting in settings:
             name, equals, text = setting.partition("=")
-            section, dot, key = name.strip().partition(".")
-            if name.strip() == "augmentation":
-                reduced = self.augmentation.only(text.strip()).model_dump(mode="json")
-                changed = {key: value for key, value in reduced.items() if value != known["augmentation"][key]}
-                values |= {f"augmentation.{key}": value for key, value in changed.items()}
+            name = name.strip()
+            section, dot, key = name.partition(".")
+            if name == "augmentation":
+                reduced = self.changed(single, reason).augmentation.only(text.strip()).model_dump(mode="json")
+                values = {key: value for key, value in values.items() if not key.startswith("augmentation.")}
+                for key, value in reduced.items():
+                    if value != known[name][key] or f"{name}.{key}" in single:
+                        values[f"{name}.{key}"] = value
                 continue
             if not equals or not dot or section not in known or section == "data":
                 sections = ", ".join(name for name in known if name != "data")
@@ -193,6 +203,8 @@ class Plan(_Section):
             if section != "model":
                 lookup(known[section], key, f"value of the plan's section {section}")
             values[f"{section}.{key}"] = _yaml_value(text, setting)
+            if section == "augmentation":
+                single[f"{section}.{key}"] = values[f"{section}.{key}"]
         # a length that is stated ends what a time budget, or its corrections, said of it
         ended: dict[str, Any] = {}
         if "training.steps" in values:
@@ -253,7 +265,7 @@ def _validated(values: Any, source: str | PathLike[str], kind: type[FileError] |
     if "deep_supervision" in plan.model.options:
         raise kind(f"{source}: model.deep_supervision is no option here", mend="--set training.deep_supervision=true")
     entry.check(plan.model.name, plan.model.options)
-    if plan.training.freeze and not {**entry.options, **plan.model.options}.get("pretrained"):
+    if plan.training.freeze and not plan.model.begins_pretrained:
         raise kind(
             f"{source}: training.freeze holds a pretrained encoder, and this model has none",
             found=f"training.freeze={plan.training.freeze:g} with the model '{plan.model.name}'",

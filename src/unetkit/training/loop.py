@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from unetkit.augment import augment, source_size
 from unetkit.dataset.patches import PatchSource
-from unetkit.errors import RunError
+from unetkit.errors import RunError, UsageError
 from unetkit.losses import Loss
 from unetkit.models import Segmenter
 from unetkit.plan import Plan, TrainingPlan
 from unetkit.training.hooks import Hooks, Stopped
+from unetkit.training.memory import forget_peak
 from unetkit.training.parallel import World
 from unetkit.training.run import RunFolder
 from unetkit.training.schedule import Clock, learning_rate, progress
@@ -82,13 +83,11 @@ def fit(
         RunError: the loss became NaN or infinite.
     """
     hooks = hooks or Hooks()
-    training = plan.training
     state = _prepare(model, plan, world, run, spent)
-    outcome, every = state.outcome, training.validate_every
-    network = world.wrap(_Levels(model, training.deep_supervision))
+    outcome, every = state.outcome, plan.training.validate_every
+    network = world.wrap(_Levels(model, plan.training.deep_supervision))
     clock, began, earlier = Clock(deadline), monotonic(), outcome.seconds
     clock.start(outcome.step)
-    last_save = monotonic()
 
     with hooks.deferring(True):
         while not outcome.ended:
@@ -98,14 +97,10 @@ def fit(
                 outcome.seconds = earlier + monotonic() - began
                 _replan(outcome, world.agree(clock.corrected(outcome.step, outcome.total, every)), hooks)
                 stopping = bool(world.agree(hooks.stop()))
-            due = outcome.due(every)
-            if due and not stopping:
-                started = monotonic()
-                stopping = _validate(state, validate, training.patience, run, world, hooks)
-                clock.validated(monotonic() - started)
-            if world.leads and (due or stopping or monotonic() - last_save > SAVE_SECONDS):
+            stopping = stopping or _validate_if_due(state, plan, validate, run, clock, world, hooks)
+            validated = outcome.validated == outcome.step
+            if world.leads and (stopping or validated or monotonic() - state.saved > SAVE_SECONDS):
                 state.save(run)
-                last_save = monotonic()
             hooks.progress(outcome)
             if stopping:
                 raise Stopped(run.path)
@@ -125,6 +120,7 @@ def _prepare(model: Segmenter, plan: Plan, world: World, run: RunFolder, spent: 
     state = State(model, average, _optimizer(model, plan), scaler, Outcome(total=_total(plan), seconds=spent))
     if (saved := run.load_state()) is not None:
         state.restore(saved)
+    forget_peak(world.device)
     return state
 
 
@@ -145,7 +141,7 @@ def _optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
 
 def _step(state: State, network: nn.Module, plan: Plan, source: PatchSource, loss: Loss, world: World) -> None:
     """One optimiser step on the loss of the joint batch."""
-    training, outcome, device = plan.training, state.outcome, world.device
+    training, outcome, device, began = plan.training, state.outcome, world.device, monotonic()
     state.model.train()
     held = _hold_encoder(state, training, world)
     images, target, valid = training_batch(plan, source, outcome.step, world.places(training.batch), device)
@@ -177,6 +173,7 @@ def _step(state: State, network: nn.Module, plan: Plan, source: PatchSource, los
         )
     if state.average is not state.model:
         _follow(state.average, state.model, min(training.ema, outcome.step / (outcome.step + 10)))
+    outcome.stepping += monotonic() - began
 
 
 def _hold_encoder(state: State, training: TrainingPlan, world: World) -> list[nn.Parameter]:
@@ -241,11 +238,22 @@ def deep_loss(loss: Loss, levels: Sequence[Tensor], target: Tensor, valid: Tenso
 def level_stride(sizes: Sequence[int], full: Sequence[int]) -> int:
     """The power of two that leads from full sizes to those of a level, which are rounded up.
 
+    Raises:
+        UsageError: none does.
+
     Example:
         >>> level_stride((17, 9), (33, 17))
         2
     """
-    return next(1 << i for i in range(32) if all(-(-f // (1 << i)) == s for s, f in zip(sizes, full, strict=True)))
+    strides = (1 << i for i in range(32) if all(-(-f // (1 << i)) == s for s, f in zip(sizes, full, strict=True)))
+    if (stride := next(strides, None)) is None:
+        level, whole = (" × ".join(map(str, size)) for size in (sizes, full))
+        raise UsageError(
+            "a level of the network fits the labels with no stride",
+            found=f"a level of {level} px for labels of {whole} px",
+            expected="the labels' size over 1, 2, 4, …, rounded up, the same along every axis",
+        )
+    return stride
 
 
 @torch.no_grad()
@@ -266,6 +274,18 @@ def _replan(outcome: Outcome, total: int, hooks: Hooks) -> None:
     if abs(total - outcome.total) > WORTH_SAYING * outcome.total:
         hooks.say(f"step {outcome.step}: the pace changed, {outcome.total} → {total} steps fit the time")
     outcome.total = total
+
+
+def _validate_if_due(
+    state: State, plan: Plan, validate: Validate, run: RunFolder, clock: Clock, world: World, hooks: Hooks
+) -> bool:
+    """Validate the step at hand where that is due. True where Ctrl+C left it undone."""
+    if not state.outcome.due(plan.training.validate_every):
+        return False
+    started = monotonic()
+    undone = _validate(state, validate, plan.training.patience, run, world, hooks)
+    clock.validated(monotonic() - started)
+    return undone
 
 
 def _validate(state: State, validate: Validate, patience: int, run: RunFolder, world: World, hooks: Hooks) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
+from time import monotonic
 from typing import Any
 
 import torch
 
 from unetkit.models import Segmenter
+from unetkit.training.memory import peak_memory
 from unetkit.training.run import RunFolder
 
 
@@ -28,6 +30,8 @@ class Outcome:
     recent: list[float] = field(default_factory=list)  # losses since the latest validation
     validated: int = 0  # step of the latest validation
     early: bool = False  # ended by patience
+    stepping: float = 0.0  # seconds spent in steps alone
+    peak_memory: int = 0  # see `unetkit.training.memory`
 
     def due(self, every: int) -> bool:
         """Whether the step at hand is to be validated and has not been."""
@@ -48,9 +52,12 @@ class State:
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     outcome: Outcome
+    saved: float = field(default_factory=monotonic)  # `time.monotonic()` of the latest save, or of the start
 
     def save(self, run: RunFolder) -> None:
         """Write results.csv, events.jsonl and, last, weights/last.pt."""
+        device = next(self.model.parameters()).device
+        self.outcome.peak_memory = max(self.outcome.peak_memory, peak_memory(device))
         run.write_history(self.outcome.history, self.outcome.events)
         run.save_state(
             {
@@ -62,6 +69,7 @@ class State:
                 "scaler": self.scaler.state_dict(),
             }
         )
+        self.saved = monotonic()
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Take over what `save` wrote."""
