@@ -70,6 +70,13 @@ def test_the_tutorial_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytes
     assert not [path.name for path in left if path.name not in layout]
 
 
+def test_each_networks_page_is_found_from_that_of_the_plain_one() -> None:
+    text = (DOCS / "explanation" / "unet.md").read_text(encoding="utf-8")
+    pages = sorted(page.name for page in (DOCS / "explanation" / "models").glob("*.md"))
+    assert len(pages) == len(MODELS) - 1
+    assert sorted(set(re.findall(r"\]\(models/([\w-]+\.md)\)", text))) == pages
+
+
 @pytest.mark.parametrize(
     "page",
     [page for page in PAGES if page.parent.name != "tutorial" and blocks(page, "python")],
