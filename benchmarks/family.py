@@ -3,8 +3,9 @@
     python benchmarks/family.py --data DATA --seconds 120 [--sets …] [--models …] [--work bench]
 
 Each data set is one `unetkit compare`, so an interrupted run goes on, and each comparison has its page below --work.
-The named rival is the member that the plan would choose, in the first column. Scores are mean Dice of the test images
-after so many seconds; in brackets the seconds it takes to predict a megapixel.
+The first columns name the member that the plan would choose, and show it: it is trained whether --models names it or
+not. Scores are mean Dice of the test images after so many seconds; in brackets the seconds it takes to predict a
+megapixel.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 import torch
 
 import unetkit
-from unetkit.compare import Comparison, Watch, compare, write_page
+from unetkit.compare import Comparison, Row, Watch, compare, write_page
 from unetkit.models import MODELS
 from unetkit.pipeline import Options, prepare
 
@@ -83,15 +84,11 @@ def stated_copy(data: Path, copy: Path) -> Path:
 
 def tabulate(done: dict[str, tuple[str, Comparison]], arguments: argparse.Namespace) -> str:
     """Scores and costs as a Markdown table, a row a data set."""
-    lines = [f"| set | the plan's choice | {' | '.join(arguments.models)} |"]
-    lines.append("| --- " * (len(arguments.models) + 2) + "|")
+    lines = [f"| set | the plan's choice | its score | {' | '.join(arguments.models)} |"]
+    lines.append("| --- " * (len(arguments.models) + 3) + "|")
     for name, (chosen, comparison) in done.items():
         rows = {row.variant.model: row for row in comparison.rows}
-        cells = []
-        for model in arguments.models:
-            row = rows[model]
-            score = "–" if row.score is None else f"{row.score[0]:.3f}"
-            cells.append(f"{score} ({1 / row.costs['predicted_mpx_per_s']:.1f})" if row.costs else row.fault or "–")
+        cells = [_cell(rows[model]) for model in (chosen, *arguments.models)]
         lines.append(f"| {name} | {chosen} | {' | '.join(cells)} |")
     machine = f"{platform.machine()}, {os.cpu_count()} cores"
     versions = f"torch {torch.__version__}; unetkit {unetkit.__version__}"
@@ -100,6 +97,14 @@ def tabulate(done: dict[str, tuple[str, Comparison]], arguments: argparse.Namesp
         f"{arguments.seconds:g} s a training, {arguments.seeds} training(s); {machine}; {versions}; {date.today()}.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _cell(row: Row) -> str:
+    """Score, and seconds to predict a megapixel."""
+    if not row.costs:
+        return row.fault or "–"
+    score = "–" if row.score is None else f"{row.score[0]:.3f}"
+    return f"{score} ({1 / row.costs['predicted_mpx_per_s']:.1f})"
 
 
 if __name__ == "__main__":
