@@ -113,6 +113,7 @@ def test_a_cross_validation_goes_on_with_the_fold_at_hand(tiny: Path, tmp_path: 
     line = interrupted(words, "unetkit.pipeline.experiment.Validator", tmp_path / "first.txt", call=2)
     hint = shlex.join(["unetkit", *words, "--resume"])
     assert line == f"stopped; all is kept, with 1 of 2 folds trained. To go on: {hint}"
+    assert json.loads((out / "STATUS.json").read_text())["state"] == "stopped"
     said = finished(shlex.split(hint)[1:], tmp_path / "second.txt")
     assert "fold 2 of 2" in said
     assert "fold 1 of 2" not in said

@@ -156,7 +156,9 @@ def test_killed_within_a_fold_it_goes_on_there(tiny: Path, tmp_path: Path) -> No
     uncut = cross_validate(tiny, 2, FOLDS, out=tmp_path / "uncut")
     run = killed(tiny, tmp_path / "run", "unetkit.training.loop._step", 12, folds=2)
     assert run.kept() == "all is kept, with 1 of 2 folds trained"
+    assert status(run) == ("running", "training")
     cross_validate(tiny, 2, FOLDS, out=run.path, resume=True)
+    assert status(run) == ("done", None)
     for fold in ("fold_1", "fold_2"):
         assert_same(RunFolder(uncut.path / fold), RunFolder(run.path / fold))
     assert run.read_json("test/summary.json") == uncut.read_json("test/summary.json")

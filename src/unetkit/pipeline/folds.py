@@ -12,9 +12,9 @@ from unetkit.dataset.splits import Split, make_folds
 from unetkit.errors import UsageError
 from unetkit.files import read_json, write_json
 from unetkit.pipeline.assess import evaluate
-from unetkit.pipeline.experiment import claim_folder, train
+from unetkit.pipeline.experiment import claim_folder, recording_end, train
 from unetkit.pipeline.preparation import Options, seed_of
-from unetkit.training import Hooks, RunFolder, Stopped
+from unetkit.training import Hooks, RunFolder
 
 
 def cross_validate(
@@ -65,15 +65,15 @@ def cross_validate(
         write_json(run.path / "folds.json", {"folds": names, "splits": [s.model_dump(mode="json") for s in splits]})
     if options.time is not None or (options.steps is None and options.plan is None):
         options = replace(options, time=(options.time or 600.0) / folds)
-    for name, split in zip(names, splits, strict=True):
-        fold = RunFolder(run.path / name)
-        if (fold.read_json("STATUS.json") or {}).get("state") == "done":
-            continue
-        hooks.say(f"{name.replace('_', ' ')} of {folds}: {len(split.train)} images train, {len(split.test)} test")
-        try:
+    with recording_end(run):
+        run.set_status("running", phase="training")
+        for name, split in zip(names, splits, strict=True):
+            fold = RunFolder(run.path / name)
+            if (fold.read_json("STATUS.json") or {}).get("state") == "done":
+                continue
+            hooks.say(f"{name.replace('_', ' ')} of {folds}: {len(split.train)} images train, {len(split.test)} test")
             train(data, replace(options, split=split), out=fold.path, resume=fold.plan.is_file(), hooks=hooks)
-        except Stopped:
-            raise Stopped(run.path) from None
-    evaluate(run.path, data, device=options.device)
-    run.set_status("done")
+        run.set_status("running", phase="evaluation")
+        evaluate(run.path, data, device=options.device)
+        run.set_status("done")
     return run
