@@ -189,3 +189,8 @@ def test_importing_and_asking_for_help_do_not_load_torch() -> None:
     code = "import sys, unetkit, unetkit.cli; assert 'torch' not in sys.modules, 'torch was imported'"
     subprocess.run([sys.executable, "-c", code], check=True)
     assert "predict" in unetkit("--help").stdout
+
+
+def test_training_does_not_load_what_only_comparing_needs() -> None:
+    code = "import sys, unetkit.cli.live; assert 'unetkit.compare' not in sys.modules, 'compare was imported'"
+    subprocess.run([sys.executable, "-c", code], check=True)

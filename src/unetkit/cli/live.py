@@ -8,17 +8,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from unetkit.compare import Watch
-from unetkit.compare.cells import Cell
 from unetkit.errors import UnetkitError
 from unetkit.pipeline.infer import Prediction
 from unetkit.training import Hooks, Interrupts, Outcome, RunFolder, Stopped
+
+if TYPE_CHECKING:
+    from unetkit.compare import Watch
+    from unetkit.compare.cells import Cell
 
 PLAIN_SECONDS = 10.0
 """Where the output is no terminal, a line comes about this often."""
@@ -159,6 +161,8 @@ def prediction_display(*, quiet: bool = False) -> Iterator[PredictionDisplay]:
 @contextmanager
 def comparison_display(*, quiet: bool = False) -> Iterator[Watch]:
     """Show a comparison: which cell is at work, and how far it is."""
+    from unetkit.compare import Watch
+
     console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"),
