@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from unetkit.compare.comparison import Comparison, Row
 from unetkit.compare.curve import NEXT, forecast_text
-from unetkit.compare.differences import SAID, Difference, difference_text, mean_over
+from unetkit.compare.differences import SAID, difference_text, mean_over
 from unetkit.compare.disputed import Disputed, most_disputed
 from unetkit.files import read_json, write_text
 from unetkit.pipeline import load_predictor
@@ -23,7 +24,7 @@ from unetkit.report.comparison_charts import (
     learning_curve,
     score_against_cost,
 )
-from unetkit.report.html import both, page
+from unetkit.report.html import NARROW, both, page
 from unetkit.report.overlay import ERROR_COLOURS, FALSE_ALARM, FOUND, MISSED, WRONG_CLASS, blend, overlay, paint_labels
 from unetkit.report.pictures import fit_image, fit_labels, photograph
 
@@ -39,22 +40,29 @@ COSTS = {
 
 def write_page(comparison: Comparison, *, device: str = "auto") -> None:
     """Write comparison.html: verdicts, score against cost, differences, and the images the variants disagree on."""
-    rows = [row for row in comparison.rows if row.cells]
-    disputed: list[Disputed] = []
-    if len(rows) > 1:
-        predictors = [load_predictor(row.cells[0].path, device=device) for row in rows]
+    trained = [row for row in comparison.rows if row.cells]
+    disputed: list[Disputed] | None = None
+    if len(trained) > 1:
+        predictors = [load_predictor(row.cells[0].path, device=device) for row in trained]
         disputed = most_disputed(comparison.dataset, comparison.images, predictors)
-    write_text(comparison.report, render(comparison, rows, disputed))
+    write_text(comparison.report, render(comparison, disputed))
 
 
-def render(comparison: Comparison, rows: Sequence[Row], disputed: Sequence[Disputed]) -> str:
-    """The page as HTML text."""
+def render(comparison: Comparison, disputed: Sequence[Disputed] | None) -> str:
+    """The page as HTML text.
+
+    Args:
+        comparison: what is shown.
+        disputed: the images on which the variants disagree; None where fewer than two were trained.
+    """
+    colours = {row.variant.name: colour_of(index) for index, row in enumerate(comparison.rows)}
+    rows = [row for row in comparison.rows if row.cells]
     names = [row.variant.name for row in rows]
     scored = [row for row in rows if row.score]
-    marks = [_mark(row) for row in scored]
-    compared = [row for row in rows if row.versus]
-    against = [_difference_mark(row.variant.name, row.versus) for row in compared if row.versus]
-    said = [SAID[row.versus.verdict] for row in compared if row.versus]
+    marks = [_mark(row, colours) for row in scored]
+    differing = [(row.variant.name, row.versus) for row in rows if row.versus]
+    against = [Mark(name, of.mean, of.low, of.high, colours[name]) for name, of in differing]
+    said = [SAID[of.verdict] for _, of in differing]
     of = read_json(comparison.path / "comparison.json")["of"]
     classes = comparison.dataset.classes
     return page(
@@ -64,13 +72,13 @@ def render(comparison: Comparison, rows: Sequence[Row], disputed: Sequence[Dispu
         subtitle=_subtitle(comparison, of),
         verdicts=_verdicts(comparison),
         single=max((len(row.scores) for row in rows), default=0) < 2,
-        costs=[both_small(marks, [_costs(row)[key] for row in scored], label) for key, label in COSTS.items()],
-        table=[_table_row(comparison, index, row) for index, row in enumerate(comparison.rows)],
+        costs=[_cost_chart(marks, [_costs(row)[key] for row in scored], label) for key, label in COSTS.items()],
+        table=[_table_row(comparison.path, row, colours[row.variant.name]) for row in comparison.rows],
         reference=comparison.rows[0].variant.name,
         differences=both(partial(differences, against, said, comparison.rows[0].variant.name)) if against else None,
-        images=both(partial(image_by_image, names, [mean_over(row.scores) for row in rows])) if rows else None,
-        curve=_curve(comparison),
-        disputed=[_dispute(one, names, comparison) for one in disputed],
+        images=both(partial(image_by_image, marks, [mean_over(row.scores) for row in scored])) if marks else None,
+        curve=_curve(comparison, colours),
+        disputed=None if disputed is None else [_dispute(one, names, comparison) for one in disputed],
         legend=[
             (word, "#{:02x}{:02x}{:02x}".format(*ERROR_COLOURS[kind]))
             for word, kind in (("found", FOUND), ("false alarm", FALSE_ALARM), ("missed", MISSED))
@@ -83,10 +91,8 @@ def _listed(names: Sequence[str]) -> str:
     return " against ".join(names) if len(names) < 4 else f"{len(names)} variants"
 
 
-def both_small(marks: Sequence[Mark], costs: Sequence[float], label: str) -> dict[str, Any]:
-    """A chart of a third of the page's width, or of a telephone's."""
-    chart = partial(score_against_cost, marks, costs, label=label)
-    return both(lambda width: chart(width=min(width, 400)))
+def _cost_chart(marks: Sequence[Mark], costs: Sequence[float], label: str) -> Markup:
+    return Markup(score_against_cost(marks, costs, label=label, width=NARROW))
 
 
 def _subtitle(comparison: Comparison, of: dict[str, Any]) -> str:
@@ -128,26 +134,20 @@ def _costs(row: Row) -> dict[str, float]:
     }
 
 
-def _mark(row: Row) -> Mark:
+def _mark(row: Row, colours: Mapping[str, str]) -> Mark:
     mean, low, high = row.score or (float("nan"), None, None)
-    return Mark(row.variant.name, mean, low, high)
+    return Mark(row.variant.name, mean, low, high, colours[row.variant.name])
 
 
-def _difference_mark(name: str, of: Difference) -> Mark:
-    return Mark(name, of.mean, of.low, of.high)
-
-
-def _table_row(comparison: Comparison, index: int, row: Row) -> dict[str, Any]:
+def _table_row(folder: Path, row: Row, colour: str) -> dict[str, Any]:
     costs = row.costs
     mean, low, high = row.score or (None, None, None)
     return {
         "name": row.variant.name,
-        "colour": colour_of(index),
+        "colour": colour,
         "fault": row.fault,
         "score": None if mean is None else f"{mean:.3f}",
         "interval": None if low is None or high is None else f"{low:.3f}–{high:.3f}",
-        "difference": difference_text(row.versus) if row.versus else "",
-        "verdict": SAID[row.versus.verdict] if row.versus else "",
         "costs": [
             f"{costs['parameters'] / 1e6:.2f} M",
             f"{costs['multiply_adds_per_pixel'] / 1e3:.1f} k",
@@ -159,21 +159,21 @@ def _table_row(comparison: Comparison, index: int, row: Row) -> dict[str, Any]:
         if costs
         else [],
         "runs": [
-            (f"seed {cell.seed}", (cell.path.relative_to(comparison.path) / "report.html").as_posix())
-            for cell in row.cells
+            (f"seed {cell.seed}", (cell.path.relative_to(folder) / "report.html").as_posix()) for cell in row.cells
         ],
     }
 
 
-def _curve(comparison: Comparison) -> dict[str, Any] | None:
+def _curve(comparison: Comparison, colours: Mapping[str, str]) -> dict[str, Any] | None:
     curve = comparison.curve
     if curve is None:
         return None
-    marks = {row.variant.labels or len(comparison.split.train): _mark(row) for row in comparison.rows if row.score}
+    whole = len(comparison.split.train)
+    marks = {row.variant.labels or whole: _mark(row, colours) for row in comparison.rows if row.score}
     most = max(marks)
     line = [(float(n), curve.at(float(n))) for n in np.geomspace(min(marks), most + NEXT, 60)]
     now = marks[most].mean
-    forecast = Mark(f"{most + NEXT} images", now + curve.gain, now + curve.low, now + curve.high)
+    forecast = Mark(f"{most + NEXT} images", now + curve.gain, now + curve.low, now + curve.high, "currentColor")
     return {"chart": both(partial(learning_curve, marks, line, forecast)), "words": forecast_text(curve)}
 
 

@@ -39,12 +39,14 @@ class Mark:
         mean: its value.
         low: lower end of the interval, or None.
         high: upper end, or None.
+        colour: as in SVG; the same in every chart of a page.
     """
 
     name: str
     mean: float
     low: float | None = None
     high: float | None = None
+    colour: str = COLOURS[0]
 
 
 def colour_of(index: int) -> str:
@@ -72,14 +74,16 @@ def score_against_cost(marks: Sequence[Mark], costs: Sequence[float], *, label: 
     y = Scale(low, high, bottom, 14)
     parts = _rows(y, left, right)
     marked = log_ticks(x.low, x.high)
+    if len(marked) < 3:  # costs that hardly differ
+        marked = ticks(x.low, x.high, 4)
     for value in marked[:: -(-len(marked) // 5)]:
         shown = compact(value) if value >= 1000 else number(value)
         parts.append(text(shown, x(value), bottom + 18, class_="tick", text_anchor="middle"))
     parts.append(tag("line", class_="axis", x1=left, x2=right, y1=bottom, y2=bottom))
     parts.append(text(label, (left + right) / 2, bottom + 38, class_="tick", text_anchor="middle"))
     taken: list[float] = []
-    for index, (mark, cost) in enumerate(zip(marks, costs, strict=True)):
-        parts.append(_error_bar(mark, x(cost), y, colour_of(index)))
+    for mark, cost in zip(marks, costs, strict=True):
+        parts.append(_error_bar(mark, x(cost), y))
     for index in sorted(range(len(marks)), key=lambda i: y(marks[i].mean)):
         at = y(marks[index].mean) + 4
         while any(abs(at - other) < 13 for other in taken):  # names below each other do not overlap
@@ -108,7 +112,8 @@ def _rows(y: Scale, left: float, right: float) -> list[str]:
     return parts
 
 
-def _error_bar(mark: Mark, x: float, y: Scale, colour: str) -> str:
+def _error_bar(mark: Mark, x: float, y: Scale) -> str:
+    colour = mark.colour
     parts = [title(f"{mark.name}: {mark.mean:.3f}")]
     if mark.low is not None and mark.high is not None:
         parts.append(tag("line", x1=x, x2=x, y1=y(mark.low), y2=y(mark.high), stroke=colour, stroke_width=2))
@@ -132,7 +137,7 @@ def differences(marks: Sequence[Mark], words: Sequence[str], reference: str, *, 
     """
     if not marks:
         return empty(width, "There is nothing to compare with.")
-    reach = max(0.01, *(abs(v) for m in marks for v in finite([m.mean, m.low, m.high]))) * 1.1
+    reach = max([0.01, *(abs(v) for m in marks for v in finite([m.mean, m.low, m.high]))]) * 1.1
     narrow = width < 500
     left, right = (8.0, width - 8.0) if narrow else (210.0, width - 262.0)
     x, step = Scale(-reach, reach, left, right), 54 if narrow else 36
@@ -144,7 +149,6 @@ def differences(marks: Sequence[Mark], words: Sequence[str], reference: str, *, 
         parts.append(text(_signed(value), x(value), bottom + 18, class_="tick", text_anchor="middle"))
     for index, (mark, word) in enumerate(zip(marks, words, strict=True)):
         middle = 10 + step * index + (38 if narrow else 17)
-        colour = colour_of(index + 1)
         baseline = middle - 17 if narrow else middle + 4
         parts.append(text(elide(mark.name, 28), 0, baseline, class_="plain"))
         said = f"{_signed(mark.mean, 3)}  {word}"
@@ -155,10 +159,11 @@ def differences(marks: Sequence[Mark], words: Sequence[str], reference: str, *, 
         )
         if mark.low is not None and mark.high is not None:
             size = {"x": x(mark.low), "y": middle - 4, "width": max(1.0, x(mark.high) - x(mark.low)), "height": 8}
-            parts.append(tag("rect", fill=colour, fill_opacity="0.35", rx=3, **size))
+            parts.append(tag("rect", fill=mark.colour, fill_opacity="0.35", rx=3, **size))
         if math.isfinite(mark.mean):
-            parts.append(tag("circle", cx=x(mark.mean), cy=middle, r=5.5, fill=colour))
-    label = f"difference in Dice from {elide(reference, 30)}, with its 95 % interval"
+            parts.append(tag("circle", cx=x(mark.mean), cy=middle, r=5.5, fill=mark.colour))
+    joint = "joint 95 % intervals" if len(marks) > 1 else "95 % interval"
+    label = f"difference in Dice from {elide(reference, 30)}, {joint}"
     parts.append(text(label, (left + right) / 2, bottom + 40, class_="tick", text_anchor="middle"))
     told = "; ".join(f"{m.name}: {_signed(m.mean, 3)}, {w}" for m, w in zip(marks, words, strict=True))
     return document(width, bottom + 48, f"Differences from {reference}. {told}", *parts)
@@ -169,11 +174,11 @@ def _signed(value: float, digits: int | None = None) -> str:
     return shown.replace("-", "\N{MINUS SIGN}")
 
 
-def image_by_image(names: Sequence[str], tables: Sequence[Values], *, width: int = 800) -> str:
+def image_by_image(marks: Sequence[Mark], tables: Sequence[Values], *, width: int = 800) -> str:
     """Each test image as a line through its scores: lines that cross are images that prefer another variant.
 
     Args:
-        names: of the variants.
+        marks: the mean score of each variant.
         tables: N scores each, of the same images; NaN where undefined.
         width: in pixels.
 
@@ -192,17 +197,16 @@ def image_by_image(names: Sequence[str], tables: Sequence[Values], *, width: int
         points = [(m, y(float(t[image]))) for m, t in zip(middles, tables, strict=True) if math.isfinite(t[image])]
         path = "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in points)
         parts.append(tag("path", d=path, fill="none", stroke="currentColor", stroke_opacity="0.22") if points else "")
-    for index, (middle, table) in enumerate(zip(middles, tables, strict=True)):
+    for mark, middle, table in zip(marks, middles, tables, strict=True):
         for value in finite([float(v) for v in table]):
-            parts.append(tag("circle", cx=middle, cy=y(value), r=3, fill=colour_of(index), fill_opacity="0.65"))
-        mean = float(np.nanmean(table)) if np.isfinite(table).any() else float("nan")
-        if math.isfinite(mean):
-            edge = {"x1": middle - 16, "x2": middle + 16, "y1": y(mean), "y2": y(mean)}
-            parts.append(tag("line", stroke=colour_of(index), stroke_width=3, **edge))
-        name = elide(names[index], max(6, int(step / 7)))
+            parts.append(tag("circle", cx=middle, cy=y(value), r=3, fill=mark.colour, fill_opacity="0.65"))
+        if math.isfinite(mark.mean):
+            edge = {"x1": middle - 16, "x2": middle + 16, "y1": y(mark.mean), "y2": y(mark.mean)}
+            parts.append(tag("line", stroke=mark.colour, stroke_width=3, **edge))
+        name = elide(mark.name, max(6, int(step / 7)))
         parts.append(text(name, middle, bottom + 20, class_="tick", text_anchor="middle"))
     parts.append(text("a line is a test image, a bar the mean of all", left, bottom + 46, class_="tick"))
-    return document(width, height, f"Dice of every test image under {', '.join(names)}", *parts)
+    return document(width, height, f"Dice of every test image under {', '.join(mark.name for mark in marks)}", *parts)
 
 
 def learning_curve(
@@ -231,11 +235,12 @@ def learning_curve(
         parts.append(text(str(images), x(images), bottom + 18, class_="tick", text_anchor="middle"))
     path = "M" + "L".join(f"{x(n):.1f} {y(min(max(s, low), high)):.1f}" for n, s in fitted)
     if fitted:
-        parts.append(tag("path", d=path, fill="none", stroke=COLOURS[0], stroke_width=1.5, stroke_dasharray="5 4"))
+        dashes = {"stroke": "currentColor", "stroke_opacity": "0.6", "stroke_dasharray": "5 4"}
+        parts.append(tag("path", d=path, fill="none", **dashes))
     for images, mark in marks.items():
-        parts.append(_error_bar(mark, x(images), y, COLOURS[0]))
+        parts.append(_error_bar(mark, x(images), y))
     if forecast is not None:
-        parts.append(_error_bar(forecast, x(most), y, COLOURS[1]))
+        parts.append(_error_bar(forecast, x(most), y))
         parts.append(text(f"{most:.0f}?", x(most), bottom + 18, class_="tick", text_anchor="middle"))
     parts.append(tag("line", class_="axis", x1=left, x2=right, y1=bottom, y2=bottom))
     middle = (left + right) / 2
