@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -413,8 +414,49 @@ def test_folders_that_cannot_be_paired(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a folder"):
         score_folders(tmp_path / "absent", truth)
     twice = save(save(tmp_path / "p", binary_truth()), binary_truth(), ".tif")
-    with pytest.raises(InputError, match="two masks have the same name"):
+    with pytest.raises(InputError, match=r"two files share the stem 'a'; found a\.png and a\.tif"):
         score_folders(twice, truth)
+
+
+@pytest.mark.parametrize(
+    ("truths", "predictions"),
+    [
+        (("a", "deep/b"), ("a_mask", "deep/b_seg")),
+        (("a_mask", "deep/b_labels"), ("a", "deep/b")),
+        (("a_mask", "deep/b"), ("a_seg", "deep/b")),
+        (("a", "a_mask"), ("a_seg", "a_mask")),  # its own name goes first
+    ],
+)
+def test_usual_endings_are_seen_through(tmp_path: Path, truths: tuple[str, ...], predictions: tuple[str, ...]) -> None:
+    masks = [drawn(n, classes=2) for n in range(2)]
+    truth, prediction = (
+        save(tmp_path / folder, dict(zip(names, masks, strict=True)))
+        for folder, names in (("t", truths), ("p", predictions))
+    )
+    done = score_folders(prediction, truth)
+    assert done.summary["mean_iou"] == 1.0
+    assert {row["image"] for row in done.rows} == set(truths)
+    assert done.summary["paired"].endswith(f"by an ending, such as {predictions[0]} with {truths[0]}")
+    assert score_folders(truth, truth).summary["paired"] == "by name"
+
+
+@pytest.mark.parametrize(
+    ("truths", "predictions", "found"),
+    [
+        (("a", "b"), ("a_mask", "a_seg", "b"), "a (a_mask or a_seg)"),
+        (("a_mask", "b"), ("a", "a_label", "b"), "a_mask (a or a_label)"),
+        (("a_mask", "a_label", "b"), ("a", "b"), "a_label (a), a_mask (a)"),
+    ],
+)
+def test_several_partners_are_one_clear_error(
+    tmp_path: Path, truths: tuple[str, ...], predictions: tuple[str, ...], found: str
+) -> None:
+    mask = drawn(0, classes=2)
+    truth, prediction = (
+        save(tmp_path / name, dict.fromkeys(names, mask)) for name, names in (("t", truths), ("p", predictions))
+    )
+    with pytest.raises(InputError, match=rf"which prediction belongs to [12] of [23] .*{re.escape(found)}; expected"):
+        score_folders(prediction, truth)
 
 
 def test_sizes_that_differ_are_refused(tmp_path: Path) -> None:

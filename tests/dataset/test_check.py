@@ -135,7 +135,11 @@ def test_linked_folders_are_followed(tmp_path: Path) -> None:
 def test_large_images_are_looked_at_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     healthy.clean(tmp_path, suffix=".tif")
     monkeypatch.setattr(survey_module, "LARGE", 1000)
-    assert rules_of(tmp_path) == {"huge"}
+    (finding,) = check(tmp_path).findings
+    assert finding.rule == "huge"
+    assert "only the middle was looked at" in finding.what
+    assert "read it whole" in finding.why
+    assert "cut images and masks" in finding.mend
 
 
 def test_it_reports_progress_facts_and_order(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from unetkit.dataset import find_leaks, make_folds, make_split, open_dataset
 from unetkit.dataset import fingerprint as fingerprint_module
 from unetkit.dataset import survey as survey_module
 from unetkit.dataset.check import check
+from unetkit.dataset.duplicates import Vector, near_duplicates
 from unetkit.dataset.fingerprint import fingerprint
 from unetkit.dataset.patches import PatchSource
 from unetkit.errors import FileError
@@ -90,6 +91,26 @@ def test_a_given_split_and_folds_look_at_each_image_once(tmp_path: Path, decoded
     folds = make_folds(dataset, folds=3)
     assert [find_leaks(dataset, fold) for fold in folds] == [[]] * 3
     assert {decoded[f"images/tile_{number}.png"] for number in range(COUNT)} == {1}
+
+
+def test_images_are_compared_once_before_the_first_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[int] = []
+
+    def counting(descriptors: Vector) -> list[tuple[int, int, float]]:
+        compared.append(len(descriptors))
+        return near_duplicates(descriptors)
+
+    monkeypatch.setattr("unetkit.dataset.duplicates.near_duplicates", counting)
+    build(tmp_path, "values")
+    pixels = np.random.default_rng(1).integers(0, 255, (1, 48, 48)).astype(np.uint8)
+    write_image(tmp_path / "images" / "unlabelled.png", pixels)
+    dataset = prepare(tmp_path, Options(steps=1)).dataset
+    make_folds(dataset, folds=3)
+    assert compared == [COUNT + 1]
+    opened = open_dataset(tmp_path)  # where nobody checked
+    for fold in make_folds(opened, folds=3):
+        find_leaks(opened, fold)
+    assert compared == [COUNT + 1, COUNT]
 
 
 @pytest.mark.parametrize("encoding", ["values", "instances", "colours"])

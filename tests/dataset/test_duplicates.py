@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 from scipy.ndimage import gaussian_filter
 
 from tests.dataset.healthy import Array, as_jpeg
-from unetkit.dataset.duplicates import NEAR, SIDE, near_duplicates, pixel_hash, thumbnail_descriptor
+from unetkit.dataset.duplicates import NEAR, SIDE, NearCopies, Vector, near_duplicates, pixel_hash, thumbnail_descriptor
 from unetkit.formats import read_image
 from unetkit.image import Image
 
@@ -89,6 +89,27 @@ def test_more_pictures_than_one_block() -> None:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors[1050], vectors[700] = vectors[3], vectors[650]
     assert [pair[:2] for pair in near_duplicates(vectors)] == [(3, 1050), (650, 700)]
+
+
+def test_copies_asked_for_again_are_those_of_a_fresh_comparison() -> None:
+    random = np.random.default_rng(0)
+    pictures = [random.random((1, 40, 50)) for _ in range(5)]
+    pictures += [pictures[1][:, ::-1], pictures[3] + 0.1 * random.random((1, 40, 50))]
+    vectors = {Path(f"{n}.png"): thumbnail_descriptor(Image(p)) for n, p in enumerate(pictures)}
+    copies = NearCopies()
+    files = list(vectors)
+    asked: list[Path] = []
+
+    def descriptor(file: Path) -> Vector:
+        asked.append(file)
+        return vectors[file]
+
+    for some in (files[:4], files, files[::-1], files[2:], [files[6], files[0], files[3]], files[:3], []):
+        expected = near_duplicates(np.stack([vectors[file] for file in some])) if some else []
+        found = copies.among(some, descriptor)
+        assert [pair[:2] for pair in found] == [pair[:2] for pair in expected]
+        assert [pair[2] for pair in found] == pytest.approx([pair[2] for pair in expected])
+    assert asked == files[:4] + files  # all later ones are known
 
 
 def test_constant_and_broken_pixels_match_nothing() -> None:

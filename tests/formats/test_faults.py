@@ -207,6 +207,18 @@ def test_decompression_bombs_are_refused_before_anything_is_decoded(tmp_path: Pa
                 function(tmp_path / name)
 
 
+def test_what_is_too_large_to_decode_as_png_may_be_saved_as_tiff_or_npy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unetkit.formats.content.MAX_PIXELS", 100)
+    for name in ("8-bit.png", "plain.tif", "float.npy"):
+        (tmp_path / name).write_bytes(SAMPLES[name])
+    with pytest.raises(FileError, match=r"cut it into smaller files; or save it as TIFF or NPY, if memory holds"):
+        read_image(tmp_path / "8-bit.png")
+    assert read_image(tmp_path / "plain.tif").shape == (24, 30)
+    read_image(tmp_path / "float.npy")
+
+
 def test_a_png_too_small_for_what_it_claims(tmp_path: Path) -> None:
     content = bytearray(huge_png())
     content[16:24] = struct.pack(">II", 30_000, 30_000)

@@ -72,7 +72,7 @@ def test_prediction_takes_the_level_from_the_argument_or_the_plan(run: RunFolder
 def test_a_plan_that_cannot_be_pruned_is_refused_before_training(run: RunFolder, discs: Path, tmp_path: Path) -> None:
     for options, complaint in (
         (PLAIN, "this network cannot be pruned to level 1"),
-        (replace(NESTED, settings=PLAIN.settings), "without deep supervision"),
+        (replace(NESTED, settings=(*PLAIN.settings, "training.deep_supervision=false")), "without deep supervision"),
     ):
         with pytest.raises(UsageError, match=complaint):
             train(discs, replace(options, settings=(*options.settings, "prediction.prune=1")), out=tmp_path / "run")

@@ -242,7 +242,7 @@ def evaluate(
 @app.command()
 def score(
     predictions: Annotated[Path, typer.Argument(help="Folder of masks somebody made.")],
-    truth: Annotated[Path, typer.Argument(help="Folder of true masks, with the same names.")],
+    truth: Annotated[Path, typer.Argument(help="Folder of true masks, paired by their names.")],
     encoding: Annotated[
         Encoding | None, typer.Option(help="How predictions are written: found out when left out.")
     ] = None,
@@ -266,7 +266,9 @@ def score(
         else:
             show_scores(evaluation.summary)
             read = evaluation.summary
-            typer.echo(f"true masks: {read['truth']}; predictions: --encoding {read['predictions']}")
+            typer.echo(
+                f"true masks: {read['truth']}; predictions: --encoding {read['predictions']}; paired {read['paired']}"
+            )
 
 
 @app.command()

@@ -10,7 +10,9 @@ Mirrored and turned copies are found by comparing all eight symmetries of the sq
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -113,6 +115,35 @@ def near_duplicates(descriptors: Vector, threshold: float = NEAR) -> list[tuple[
             (start + int(i), start + int(j), float(min(best[i, j], 1.0))) for i, j in zip(first, second, strict=True)
         ]
     return pairs
+
+
+class NearCopies:
+    """The near copies among the images of a dataset, compared once however often they are asked for."""
+
+    def __init__(self) -> None:
+        self._compared: frozenset[Path] = frozenset()
+        self._pairs: list[tuple[Path, Path, float]] = []
+
+    def among(self, files: Sequence[Path], descriptor: Callable[[Path], Vector]) -> list[tuple[int, int, float]]:
+        """Pairs as from `near_duplicates`.
+
+        Args:
+            files: the images, each once.
+            descriptor: the `thumbnail_descriptor` of an image; called only for images not yet compared.
+
+        Returns:
+            (i, j, correlation) with i < j, in order; i and j count in `files`.
+        """
+        if not self._compared.issuperset(files):
+            found = near_duplicates(np.stack([descriptor(file) for file in files]))
+            self._pairs = [(files[i], files[j], likeness) for i, j, likeness in found]
+            self._compared = frozenset(files)
+        place = {file: number for number, file in enumerate(files)}
+        return sorted(
+            (min(place[a], place[b]), max(place[a], place[b]), likeness)
+            for a, b, likeness in self._pairs
+            if a in place and b in place
+        )
 
 
 def _symmetries(vectors: Vector) -> list[Vector]:

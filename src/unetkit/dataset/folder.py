@@ -22,6 +22,7 @@ import numpy as np
 
 from unetkit.classes import Classes
 from unetkit.dataset.census import Integers, is_coloured, tally
+from unetkit.dataset.duplicates import NearCopies
 from unetkit.dataset.encoding import count_labels, find_classes, label_map
 from unetkit.dataset.given import given_split, read_split
 from unetkit.dataset.groups import find_groups, split_of_folders
@@ -89,6 +90,11 @@ class Dataset:
     @cached_property
     def _images_seen(self) -> dict[Path, ImageFacts]:
         return {} if self.survey is None else {facts.path: facts for facts in self.survey.images}
+
+    @cached_property
+    def copies(self) -> NearCopies:
+        """The near copies among the images, also those that the check has compared."""
+        return NearCopies() if self.survey is None else self.survey.copies
 
     def sample(self, name: str) -> Sample:
         """The sample of a name.

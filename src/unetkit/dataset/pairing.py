@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +49,8 @@ def pair(root: Path) -> Pairing:
         DatasetError: a folder is missing or empty, a stem has two files, or no image has a mask.
     """
     images_folder, masks_folder = _require_folder(root, "images"), _require_folder(root, "masks")
-    images, strangers = _by_name(images_folder)
-    masks, _ = _by_name(masks_folder)
+    images, strangers = by_name(images_folder)
+    masks, _ = by_name(masks_folder)
     if not images:
         raise DatasetError(
             "holds no image that can be read",
@@ -110,8 +111,42 @@ def _match(
     return pairs, tuple(dict.fromkeys(endings))
 
 
-def _by_name(folder: Path) -> tuple[dict[str, Path], list[Path]]:
-    """The image files below a folder by name, and the other files."""
+def find_partners(names: Iterable[str], others: Iterable[str]) -> dict[str, list[str]]:
+    """Which masks of two folders may belong together: the same name, or else names that usual endings tell apart.
+
+    Args:
+        names: of the masks in one folder.
+        others: of those in the other.
+
+    Returns:
+        For each of `names`, those of `others` that may be its partner; itself alone where it is among them.
+
+    Example:
+        >>> find_partners(["a", "b_mask", "c"], ["a", "a_mask", "b", "b_seg"])
+        {'a': ['a'], 'b_mask': ['b', 'b_seg'], 'c': []}
+    """
+    wanted, offered = list(names), set(others)
+    of_stem: dict[str, list[str]] = defaultdict(list)
+    for other in sorted(offered.difference(wanted)):
+        for stem in _stems(other):
+            of_stem[stem].append(other)
+    return {
+        name: [name] if name in offered else sorted({other for stem in _stems(name) for other in of_stem[stem]})
+        for name in wanted
+    }
+
+
+def _stems(name: str) -> set[str]:
+    """The name itself, and the name without a usual ending."""
+    return {name, *(name.removesuffix(ending) for ending in MASK_SUFFIXES)}
+
+
+def by_name(folder: Path) -> tuple[dict[str, Path], list[Path]]:
+    """The image files below a folder by name (path without suffix), and the other files.
+
+    Raises:
+        DatasetError: two files of one name.
+    """
     found: dict[str, Path] = {}
     strangers: list[Path] = []
     for path in _files(folder):

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unetkit.dataset.census import MaskCount
+from unetkit.dataset.duplicates import NearCopies
 from unetkit.image import Geometry
 
 Array = npt.NDArray[Any]
@@ -142,12 +143,14 @@ class Survey:
         images: facts of each file below images/, by path.
         masks: facts of each file below masks/.
         other: files below images/ and masks/ that no format claims.
+        copies: the near copies among the images.
     """
 
     root: Path
     images: tuple[ImageFacts, ...]
     masks: tuple[MaskFacts, ...]
     other: tuple[str, ...] = ()
+    copies: NearCopies = field(default_factory=NearCopies, repr=False, compare=False)
 
     @property
     def readable_images(self) -> tuple[ImageFacts, ...]:

@@ -152,8 +152,9 @@ def huge(case: Case) -> list[Finding]:
     shown = " x ".join(map(str, large[0].shape))
     what = f"{several(len(large), 'image')} of {shown} pixels and more: "
     what += "only the middle was looked at" if large[0].descriptor.size else "the pixels were not looked at"
-    why = "it is read in windows; faults outside of the part looked at are met only in training"
-    mend = "tiled TIFF reads fastest; other formats must fit into memory whole"
+    most = max(image.size for image in large)
+    why = f"training and prediction read it whole, up to {most / 1e9:.1f} GB at once; other faults are met only then"
+    mend = "nothing to do where memory holds several times that; else cut images and masks into smaller files"
     return [Finding("huge", "note", _files(large), what, why, mend)]
 
 

@@ -6,9 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from unetkit.dataset.duplicates import near_duplicates
 from unetkit.dataset.findings import FIX, Case, Finding, listed, several
 from unetkit.dataset.given import resolve
 from unetkit.dataset.groups import find_groups, split_of_folders
@@ -156,12 +153,12 @@ def conflicting_masks(case: Case) -> list[Finding]:
 
 def near_copies(case: Case) -> list[Finding]:
     """Re-compressed, resized, brightened, mirrored or turned copies."""
-    images = [image for image in case.survey.readable_images if image.descriptor.size]
-    if len(images) < 2:
+    seen = {image.path: image for image in case.survey.readable_images if image.descriptor.size}
+    if len(seen) < 2:
         return []
-    where = part_of(case)
-    vectors = np.stack([image.descriptor for image in images])
-    pairs = [(images[i], images[j]) for i, j, _ in near_duplicates(vectors)]
+    where, images = part_of(case), list(seen.values())
+    near = case.survey.copies.among(list(seen), lambda file: seen[file].descriptor)
+    pairs = [(images[i], images[j]) for i, j, _ in near]
     pairs = [(a, b) for a, b in pairs if not a.digest or a.digest != b.digest]
     leaking = [p for p in pairs if len({where[i.name] for i in p if i.name in where}) > 1]
     within = [p for p in pairs if p not in leaking]

@@ -12,7 +12,6 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from unetkit.classes import IGNORE
-from unetkit.dataset.duplicates import near_duplicates
 from unetkit.dataset.series import series_order
 from unetkit.dataset.stratify import stratify
 from unetkit.errors import DatasetError, FileError, UsageError
@@ -202,15 +201,16 @@ def _copies(dataset: Dataset, part_of: Mapping[str, str]) -> list[str]:
 
 def _copy_pairs(dataset: Dataset, names: Sequence[str]) -> list[tuple[str, str, str]]:
     """Pairs of images that are the same picture, or nearly, and which of the two."""
-    seen = [dataset.look_at(dataset.sample(name)) for name in names]
-    hashes = [facts.digest or facts.file for facts in seen]  # of a window there is no hash
+    samples = [dataset.sample(name) for name in names]
+    seen = {sample.image: dataset.look_at(sample) for sample in samples}
+    hashes = [facts.digest or facts.file for facts in seen.values()]  # of a window there is no hash
     first: dict[str, str] = {}
     pairs = [
         (first[digest], name, "the same picture")
         for name, digest in zip(names, hashes, strict=True)
         if first.setdefault(digest, name) != name
     ]
-    near = near_duplicates(np.stack([facts.descriptor for facts in seen]))
+    near = dataset.copies.among(list(seen), lambda file: seen[file].descriptor)
     return pairs + [
         (names[i], names[j], f"near copies (correlation {likeness:.2f})")
         for i, j, likeness in near

@@ -49,9 +49,7 @@ def reading(path: Path) -> Iterator[None]:
     except UnetkitError:
         raise
     except MemoryError as error:
-        raise FileError(
-            "does not fit into memory", file=path, found=error, mend="read it by windows, or cut it into smaller files"
-        ) from error
+        raise FileError("does not fit into memory", file=path, found=error, mend="cut it into smaller files") from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise FileError(
@@ -123,7 +121,7 @@ def check_size(path: Path, height: int, width: int) -> None:
             file=path,
             found=f"{height} × {width} pixels",
             expected=f"at most {MAX_PIXELS}",
-            mend="save it as a tiled TIFF, which is read by windows",
+            mend="cut it into smaller files; or save it as TIFF or NPY, if memory holds that many pixels at once",
         )
 
 

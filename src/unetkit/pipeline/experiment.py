@@ -18,6 +18,7 @@ import torch
 import unetkit
 from unetkit.classes import read_classes, write_classes
 from unetkit.dataset import Dataset
+from unetkit.dataset.check import CheckReport
 from unetkit.dataset.folder import open_dataset
 from unetkit.dataset.patches import PatchSource
 from unetkit.dataset.splits import stored_split
@@ -44,6 +45,7 @@ def train(
     out: str | PathLike[str] | None = None,
     resume: bool = False,
     hooks: Hooks | None = None,
+    report: CheckReport | None = None,
 ) -> RunFolder:
     """Train on a folder of images and masks, evaluate on its test images, and write the report.
 
@@ -53,6 +55,7 @@ def train(
         out: run folder; runs/DATE-NAME when None.
         resume: go on with the run in `out`.
         hooks: progress, messages, and the wish to stop.
+        report: what the check of these data has found; None checks them.
 
     Returns:
         The run folder.
@@ -75,7 +78,7 @@ def train(
             _require_same(run, data, options)
         with recording_end(run, leads=world.leads):
             if world.leads and not resume:
-                prepared = prepare(data, replace(options, device=str(world.device)))
+                prepared = prepare(data, replace(options, device=str(world.device)), report=report)
                 _write_beginning(run, prepared, data, world)
                 hooks.planned(prepared)
             if not world.agree(resume and run.trained):  # the others wait until the plan stands in the folder

@@ -59,24 +59,38 @@ def load_predictor(
         prune: poolings to keep of networks that can be pruned, 0 for all; None takes the plan's choice.
 
     Raises:
-        RunError: no such run, not finished, or damaged.
+        RunError: no such run, not finished, or damaged; or folds that were trained for different data.
         UsageError: a network that cannot be pruned, or has no such level.
 
     Example:
         >>> load_predictor("runs/cells").labels(read_image("new.png"))  # doctest: +SKIP
     """
     runs = [folder.require() for folder in member_runs(RunFolder(run))]
-    plan = read_plan(runs[0].plan)
+    plans = [read_plan(folder.plan) for folder in runs]
     models = []
-    for folder in runs:
-        model = build_network(read_plan(folder.plan), pretrained=False)
+    for folder, plan in zip(runs, plans, strict=True):
+        if _form(plan) != _form(plans[0]):
+            raise RunError(
+                "the folds cannot predict together: the data were changed between them",
+                file=folder.plan,
+                found=_form(plan),
+                expected=_form(plans[0]),
+                mend="train them anew, under another --out",
+            )
+        model = build_network(plan, pretrained=False)
         weights, _ = folder.load_weights()
         try:
             model.load_state_dict(weights)
         except RuntimeError as error:
             raise RunError("weights do not fit the plan", file=folder.best, found=str(error).splitlines()[0]) from error
         models.append(model)
-    return Predictor(models, plan, device=choose_device(device), augment=augment, tile=tile, prune=prune)
+    return Predictor(models, plans, device=choose_device(device), augment=augment, tile=tile, prune=prune)
+
+
+def _form(plan: Plan) -> str:
+    """What networks must share to predict together."""
+    data = plan.data
+    return f"{data.channels} channels, {data.spatial_dims} dimensions, {data.num_classes} classes"
 
 
 def member_runs(run: RunFolder) -> list[RunFolder]:

@@ -46,7 +46,8 @@ class Options:
         seed: of the split, the weights, the patches and their augmentation; 0 when None.
         settings: changes to the plan, as "training.batch=4".
         allow_leakage: train although training and test data share images or groups.
-        plan: a plan.yaml to train by instead of making one; a run's own, with split.json beside it, repeats the run.
+        plan: one, or its plan.yaml, to train by instead of making one; a run's own file, with split.json beside it,
+            repeats the run.
         split: use this split instead of the dataset's own or a new one.
         labels: train on so many of the split's training images, drawn by the seed; None for all.
     """
@@ -58,17 +59,20 @@ class Options:
     seed: int | None = None
     settings: tuple[str, ...] = ()
     allow_leakage: bool = False
-    plan: Path | None = None
+    plan: Plan | Path | None = None
     split: Split | None = None
     labels: int | None = None
 
 
-def prepare(data: str | PathLike[str], options: Options | None = None) -> Prepared:
+def prepare(
+    data: str | PathLike[str], options: Options | None = None, *, report: CheckReport | None = None
+) -> Prepared:
     """Open and check a dataset, split it, and make the plan.
 
     Args:
         data: folder with images/ and masks/.
         options: what the user says about the run.
+        report: what the check of these data has found; None checks them.
 
     Returns:
         Everything training needs.
@@ -83,21 +87,31 @@ def prepare(data: str | PathLike[str], options: Options | None = None) -> Prepar
         'unet'
     """
     options = options or Options()
-    _stated_plan(options)  # a contradiction is told before the check takes its time
-    report = check(data)
+    stated_plan(options)  # a contradiction is told before the check takes its time
+    report = report or check(data)
     dataset = require_sound(report, Path(data), allow_leakage=options.allow_leakage)
     split = options.split or _split_beside(options.plan, dataset) or make_split(dataset, seed=seed_of(options))
+    leaks = require_independent(dataset, split, allow_leakage=options.allow_leakage)
+    split = limited(split, options)
+    facts = fingerprint(dataset, split.train)
+    return Prepared(dataset, report, split, facts, plan_for(dataset, facts, options), leaks)
+
+
+def require_independent(dataset: Dataset, split: Split, *, allow_leakage: bool) -> tuple[str, ...]:
+    """The leaks of a split, as `find_leaks` tells them.
+
+    Raises:
+        LeakageError: there are some, and they were not allowed.
+    """
     leaks = tuple(find_leaks(dataset, split))
-    if leaks and not options.allow_leakage:
+    if leaks and not allow_leakage:
         raise LeakageError(
             "training and test data are not independent",
-            file=data,
+            file=dataset.root,
             found="; ".join(leaks[:3]) + (f"; and {len(leaks) - 3} more" if len(leaks) > 3 else ""),
             mend="correct splits.json or groups, or say --allow-leakage if the scores may be too good",
         )
-    split = _limited(split, options)
-    facts = fingerprint(dataset, split.train)
-    return Prepared(dataset, report, split, facts, plan_for(dataset, facts, options), leaks)
+    return leaks
 
 
 def plan_for(dataset: Dataset, facts: Fingerprint, options: Options) -> Plan:
@@ -106,7 +120,7 @@ def plan_for(dataset: Dataset, facts: Fingerprint, options: Options) -> Plan:
     Raises:
         UsageError: options that do not fit the data, or a network that cannot be built.
     """
-    stated = _stated_plan(options)
+    stated = stated_plan(options)
     if stated is None:
         plan = _planned(facts, len(dataset.classes), options)
     else:
@@ -119,14 +133,18 @@ def plan_for(dataset: Dataset, facts: Fingerprint, options: Options) -> Plan:
     return plan
 
 
-def _limited(split: Split, options: Options) -> Split:
-    """The split with as many training images as the options allow."""
+def limited(split: Split, options: Options) -> Split:
+    """The split with as many training images as the options allow.
+
+    Raises:
+        UsageError: more than there are.
+    """
     if options.labels is None:
         return split
     if not 1 <= options.labels <= len(split.train):
         raise UsageError(
             "so many annotated images are not there to train on",
-            found=options.labels,
+            found=f"--labels {options.labels}",
             expected=f"1 to {len(split.train)}; {len(split.val)} more choose the weights and {len(split.test)} test",
         )
     order = np.random.default_rng(seed_of(options)).permutation(len(split.train))
@@ -135,7 +153,7 @@ def _limited(split: Split, options: Options) -> Split:
     return split.model_copy(update={"train": kept, "reasons": (*split.reasons, reason)})
 
 
-def _stated_plan(options: Options) -> Plan | None:
+def stated_plan(options: Options) -> Plan | None:
     """The plan the user names, once it is known that nothing else contradicts it."""
     if options.plan is None:
         return None
@@ -146,12 +164,12 @@ def _stated_plan(options: Options) -> Plan | None:
             found=f"--plan with --{' --'.join(also)}",
             mend="leave one out, or change the plan with --set, as in --set training.steps=500",
         )
-    return read_plan(options.plan)
+    return options.plan if isinstance(options.plan, Plan) else read_plan(options.plan)
 
 
-def _split_beside(plan: Path | None, dataset: Dataset) -> Split | None:
+def _split_beside(plan: Plan | Path | None, dataset: Dataset) -> Split | None:
     """The split of the run that a plan belongs to, where there is one and it is of these images."""
-    path = None if plan is None else plan.with_name("split.json")
+    path = plan.with_name("split.json") if isinstance(plan, Path) else None
     if path is None or not path.is_file():
         return None
     split = stored_split(path)
@@ -160,8 +178,13 @@ def _split_beside(plan: Path | None, dataset: Dataset) -> Split | None:
 
 
 def seed_of(options: Options) -> int:
-    """The seed of a run: stated, or its stated plan's, or 0."""
-    return read_plan(options.plan).training.seed if options.plan is not None else options.seed or 0
+    """The seed of a run: stated, or its stated plan's, or 0.
+
+    Raises:
+        UsageError: other options contradict the stated plan.
+    """
+    plan = stated_plan(options)
+    return plan.training.seed if plan is not None else options.seed or 0
 
 
 def _planned(facts: Fingerprint, num_classes: int, options: Options) -> Plan:

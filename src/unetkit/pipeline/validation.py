@@ -50,7 +50,8 @@ class Validator:
         losses: list[float] = []
         confusions: dict[str, Matrix] = {}
         for piece in self.pieces:
-            logits = predictor.log_probabilities(piece.image, statistics=piece.statistics)
+            statistics = {self.plan.normalization: piece.statistics}
+            logits = predictor.log_probabilities(piece.image, statistics=statistics)
             valid = torch.from_numpy(piece.truth != IGNORE)[None]
             target = torch.from_numpy(piece.truth.astype(np.int64))[None].masked_fill(~valid, 0)
             if valid.any():

@@ -21,6 +21,9 @@ OVERHEAD = 1.2
 ENOUGH_STEPS = 1200
 """A wider network must still get this many steps in the time: below, more steps beat more channels."""
 
+LEAST_TIME = 5.0
+"""Seconds; in less there is nothing to train."""
+
 WIDTHS = (8, 16, 32)
 VALIDATIONS = 30
 
@@ -87,8 +90,9 @@ def make_plan(
 def _require_one_length(time: float | None, steps: int | None, settings: Iterable[str]) -> None:
     if (time is None) == (steps is None):
         raise UsageError("state a time or a number of steps, one of the two", mend="--time 10m, or --steps 1000")
-    if time is not None and time < 5:
-        raise UsageError("the time budget is too short to train in", found=f"{time:g} s", expected="5 s or more")
+    if time is not None and time < LEAST_TIME:
+        least = f"{LEAST_TIME:g} s or more"
+        raise UsageError("the time budget is too short to train in", found=f"{time:g} s", expected=least)
     for key, option in (("training.steps", "--steps"), ("training.time", "--time")):
         if any(setting.startswith(f"{key}=") for setting in settings):
             raise UsageError(f"{key} is set by an option of its own", mend=f"{option} instead of --set {key}")

@@ -10,9 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from unetkit.dataset.normalize import apply, measure
 from unetkit.image import Image
-from unetkit.prediction.predictor import LONGEST_HALO, Predictor
+from unetkit.prediction.predictor import Predictor, normalized
 
 SIDE = {2: 512, 3: 64}
 """Of larger images only so many pixels (voxels) a side are looked at: one pass, on any machine."""
@@ -61,15 +60,17 @@ def attention(predictor: Predictor, image: Image) -> Attention | None:
     networks = [model for model in predictor.models if isinstance(model, Attentive)]
     if len(networks) < len(predictor.models):
         return None
-    grid, dims = predictor.models[0].grid, len(image.shape)
-    halo = min(predictor.models[0].receptive_field or LONGEST_HALO[dims], LONGEST_HALO[dims])
-    halo = -(-halo // grid) * grid
-    window = tuple(_middle(extent, SIDE[dims], grid) for extent in image.shape)
+    grid = predictor.grid
+    halo = -(-predictor.halo // grid) * grid
+    window = tuple(_middle(extent, SIDE[len(image.shape)], grid) for extent in image.shape)
     read = tuple(slice(max(w.start - halo, 0), min(w.stop + halo, n)) for w, n in zip(window, image.shape, strict=True))
-    pixels = torch.from_numpy(apply(image.pixels[(slice(None), *read)], measure(image, predictor.plan.normalization)))
-    each = [network.attention_maps(pixels[None].to(predictor.device)) for network in networks]
+    pixels = normalized(image, read, predictor.measure(image))
+    each = [
+        network.attention_maps(pixels[plan.normalization].to(predictor.device))
+        for network, plan in zip(networks, predictor.plans, strict=True)
+    ]
     maps = {}
-    for level in each[0]:
+    for level in sorted(set.intersection(*map(set, each))):
         mean = torch.stack([found[level][0, 0].float() for found in each]).mean(0).cpu().numpy()
         maps[level] = mean[tuple(_coarse(w, r.start, 2**level) for w, r in zip(window, read, strict=True))]
     return Attention(window, maps) if maps else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from unetkit.dataset.normalize import Statistics, apply, measure
+from unetkit.dataset.normalize import NormalizationPlan, Statistics, apply, measure
 from unetkit.errors import FileError
 from unetkit.image import Image
 from unetkit.models import Segmenter
@@ -31,11 +32,16 @@ class Predictor:
 
     Args:
         models: the trained network, or several whose probabilities are averaged.
-        plan: what it was trained with.
+        plan: what it was trained with; or one plan for each network, for the same channels, dimensions and classes.
         device: where to predict.
-        augment: whether to average flipped views; None takes the plan's choice.
-        tile: side of the tiles in pixels; None takes the plan's choice.
+        augment: whether to average flipped views; None takes the plan's choice, for images not above WHOLE_PIXELS.
+        tile: side of the tiles in pixels; None takes the (first) plan's choice.
         prune: poolings to keep of networks that can be pruned, 0 for all; None takes the plan's choice.
+
+    Attributes:
+        models, plans: the networks, pruned, on the device, and the plan of each.
+        plan: the first one, for what they have in common.
+        grid, halo: pixels; tiles that start at multiples of the one and are read with the other suit every network.
 
     Raises:
         UsageError: a network that cannot be pruned, or has no such level.
@@ -47,18 +53,25 @@ class Predictor:
     def __init__(
         self,
         models: Sequence[Segmenter],
-        plan: Plan,
+        plan: Plan | Sequence[Plan],
         *,
         device: torch.device | str = "cpu",
         augment: bool | None = None,
         tile: int | None = None,
         prune: int | None = None,
     ) -> None:
-        level = plan.prediction.prune if prune is None else prune
-        self.models = [(model.pruned(level) if level else model).to(device).eval() for model in models]
-        self.plan, self.device = plan, torch.device(device)
-        self.augment = plan.prediction.augment if augment is None else augment
-        self.tile = plan.prediction.tile if tile is None else tile
+        self.plans = [plan] * len(models) if isinstance(plan, Plan) else list(plan)
+        self.plan, self.device = self.plans[0], torch.device(device)
+        levels = [own.prediction.prune if prune is None else prune for own in self.plans]
+        self.models = [
+            (model.pruned(level) if level else model).to(device).eval()
+            for model, level in zip(models, levels, strict=True)
+        ]
+        self.augment = augment
+        self.tile = self.plan.prediction.tile if tile is None else tile
+        longest = LONGEST_HALO[self.plan.data.spatial_dims]
+        self.halo = max(min(model.receptive_field or longest, longest) for model in self.models)
+        self.grid = math.lcm(*(model.grid for model in self.models))
 
     def probabilities(
         self, image: Image, *, progress: Callable[[float], None] | None = None
@@ -82,10 +95,16 @@ class Predictor:
         self,
         image: Image,
         *,
-        statistics: Statistics | None = None,
+        statistics: Mapping[NormalizationPlan, Statistics] | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> npt.NDArray[np.float32]:
-        """As `probabilities`, their natural logarithms; `statistics` of the image that this one is a window of."""
+        """As `probabilities`, their natural logarithms.
+
+        Args:
+            image: as for `probabilities`.
+            statistics: of the image that this one is a window of, for each way in which the networks' plans normalise.
+            progress: as for `probabilities`.
+        """
         out = np.empty((self.plan.data.num_classes, *image.shape), np.float32)
         return self._assemble(image, out, lambda logits: logits.log_softmax(0).numpy(), progress, statistics)
 
@@ -94,37 +113,43 @@ class Predictor:
         empty = np.empty(image.shape, np.uint8)
         return self._assemble(image, empty, lambda logits: logits.argmax(0).to(torch.uint8).numpy(), progress)
 
-    def logits(self, pixels: Tensor) -> Tensor:
-        """One pass over normalised pixels.
+    def _views(self, plan: Plan, shape: Sequence[int]) -> list[list[int]]:
+        """The axes of N C *S that are flipped in each view of an image of this shape; in the first, none."""
+        augment = self.augment
+        if augment is None:
+            augment = plan.prediction.augment and math.prod(shape) <= WHOLE_PIXELS[len(shape)]
+        flips = plan.augmentation.axis_flips(plan.data.spatial_dims)
+        axes = [axis for axis, allowed in enumerate(flips, 2) if allowed and augment]
+        choices = product((0, 1), repeat=len(axes))
+        return [[axis for axis, flip in zip(axes, view, strict=True) if flip] for view in choices]
+
+    def _logits(self, pixels: Mapping[NormalizationPlan, Tensor], views: list[list[list[int]]]) -> Tensor:
+        """One pass of every network and view.
 
         Args:
-            pixels: N C *S float32.
+            pixels: 1 C *S float32, for each way of normalising.
+            views: of every network, the axes that are flipped in each view.
 
         Returns:
-            N K *S float32 on the CPU; for several models or views the logarithm of their mean probability.
+            K *S float32 on the CPU; for several networks or views the logarithm of their mean probability.
         """
-        axes = [axis + 2 for axis, allowed in enumerate(self._flippable) if allowed and self.augment]
-        views = [
-            [axis for axis, flip in zip(axes, view, strict=True) if flip] for view in product((0, 1), repeat=len(axes))
-        ]
-        if len(views) * len(self.models) == 1:
-            return self._forward(self.models[0], pixels)
+        if len(self.models) == len(views[0]) == 1:
+            return self._forward(0, pixels[self.plan.normalization])
         probability = torch.zeros(())
-        for model, flipped in product(self.models, views):
-            probability = probability + self._forward(model, pixels.flip(flipped)).softmax(1).flip(flipped)
-        return (probability / len(views) / len(self.models)).clamp_min(1e-12).log()
-
-    @property
-    def _flippable(self) -> tuple[bool, ...]:
-        return self.plan.augmentation.axis_flips(self.plan.data.spatial_dims)
+        for number, (plan, flips) in enumerate(zip(self.plans, views, strict=True)):
+            seen = pixels[plan.normalization]
+            for flipped in flips:
+                own = self._forward(number, seen.flip(flipped)).softmax(0)
+                probability = probability + own.flip([axis - 1 for axis in flipped]) / len(flips)
+        return (probability / len(self.models)).clamp_min(1e-12).log()
 
     @torch.inference_mode()
-    def _forward(self, model: Segmenter, pixels: Tensor) -> Tensor:
+    def _forward(self, number: int, pixels: Tensor) -> Tensor:
         pixels = pixels.to(self.device)
-        if pixels.ndim == 4 and self.plan.training.channels_last:
+        if pixels.ndim == 4 and self.plans[number].training.channels_last:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
-        logits: Tensor = model(pixels)
-        return logits.float().cpu()
+        logits: Tensor = self.models[number](pixels)
+        return logits[0].float().cpu()
 
     def approximates(self, shape: Sequence[int]) -> bool:
         """Whether an image of this shape is cut into tiles that do not give exactly what one pass would give."""
@@ -132,6 +157,10 @@ class Predictor:
             model.exact_tiles and (model.receptive_field or 0) <= LONGEST_HALO[len(shape)] for model in self.models
         )
         return not exact and self._tile_size(shape) < max(shape)
+
+    def measure(self, image: Image) -> dict[NormalizationPlan, Statistics]:
+        """The statistics of an image, for each way in which the networks' plans normalise."""
+        return {way: measure(image, way) for way in {plan.normalization for plan in self.plans}}
 
     def _tile_size(self, shape: Sequence[int]) -> int:
         too_large = int(np.prod(shape)) > WHOLE_PIXELS[len(shape)]
@@ -143,19 +172,14 @@ class Predictor:
         out: npt.NDArray[Any],
         convert: Callable[[Tensor], npt.NDArray[Any]],
         progress: Callable[[float], None] | None,
-        statistics: Statistics | None = None,
+        statistics: Mapping[NormalizationPlan, Statistics] | None = None,
     ) -> npt.NDArray[Any]:
         self._require_match(image)
-        statistics = statistics or measure(image, self.plan.normalization)
-        dims = len(image.shape)
-        count = int(np.prod(image.shape))
-        size = self._tile_size(image.shape)
-        model = self.models[0]
-        halo = min(model.receptive_field or LONGEST_HALO[dims], LONGEST_HALO[dims])
-        done = 0
-        for tile in tiles(image.shape, size, halo, model.grid):
-            pixels = apply(image.pixels[(slice(None), *tile.read)], statistics)
-            logits = self.logits(torch.from_numpy(pixels)[None])[0]
+        statistics = statistics or self.measure(image)
+        count, done = int(np.prod(image.shape)), 0
+        views = [self._views(plan, image.shape) for plan in self.plans]
+        for tile in tiles(image.shape, self._tile_size(image.shape), self.halo, self.grid):
+            logits = self._logits(normalized(image, tile.read, statistics), views)
             window: tuple[Any, ...] = (..., *tile.write)
             out[window] = convert(logits[(slice(None), *tile.inner)])
             done += int(np.prod([w.stop - w.start for w in tile.write]))
@@ -180,3 +204,11 @@ class Predictor:
                 expected=data.channels,
                 mend="give images like those the model was trained on",
             )
+
+
+def normalized(
+    image: Image, window: tuple[slice, ...], statistics: Mapping[NormalizationPlan, Statistics]
+) -> dict[NormalizationPlan, Tensor]:
+    """A window of an image, 1 C *S float32, for each way of normalising."""
+    cut = image.pixels[(slice(None), *window)]
+    return {way: torch.from_numpy(apply(cut, measured))[None] for way, measured in statistics.items()}
