@@ -114,12 +114,19 @@ def show_comparison(comparison: Comparison) -> None:
             f"{costs['predicted_mpx_per_s']:.2f} Mpx/s",
         )
     out.print(table)
-    trainings = max(len(row.scores) for row in comparison.rows)
+    for row in comparison.rows:
+        if row.fault:
+            out.print(f"{escape(row.variant.name)} failed: {escape(row.fault)}", soft_wrap=True)
+    once = comparison.trained_once
+    over = "images and trainings" if max(len(row.scores) for row in comparison.rows) > 1 else "images alone"
+    some = f" (images alone for what was trained once: {', '.join(once)})" if once and over != "images alone" else ""
     out.print(
-        f"{len(comparison.images)} images, {trainings} training{'s' if trainings != 1 else ''} each; "
-        "95 % intervals over images and trainings, those of differences hold together",
+        f"{len(comparison.images)} images, {comparison.trainings} each; 95 % intervals over {over}{escape(some)}, "
+        "those of differences are joint",
         soft_wrap=True,
     )
+    if comparison.warning:
+        out.print(f"warning: {comparison.warning}", soft_wrap=True)
     if (curve := comparison.curve) is not None:
         out.print(f"learning curve: {forecast_text(curve)}".replace("[", r"\["), soft_wrap=True)
 

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import compress
 from os import PathLike
 from pathlib import Path
 from statistics import median
@@ -15,7 +16,7 @@ import numpy as np
 
 from unetkit.compare.cells import MEASURED, Cell, CellFailed, run_cell
 from unetkit.compare.curve import LearningCurve, learning_curve
-from unetkit.compare.differences import Difference, Scores, difference, score_interval
+from unetkit.compare.differences import Difference, Scores, difference, on_same_images, score_interval
 from unetkit.compare.variants import Variant, make_variants
 from unetkit.dataset import Dataset, Split
 from unetkit.errors import UsageError
@@ -37,7 +38,8 @@ class Row:
 
     Args:
         variant: which.
-        scores: S N, the mean Dice of the foreground classes for each training and test image.
+        scores: S N, the mean Dice of the foreground classes for each training and scored image; 1 where truth and
+            prediction are both empty and another training predicted something.
         score: (mean, low, high), without ends where there are too few images; None where nothing was scored.
         versus: how it differs from the first variant; None for that one itself, and where nothing was trained.
         costs: parameters, multiply_adds_per_pixel, peak_memory_bytes, steps, seconds, trained_mpx_per_s and
@@ -63,7 +65,7 @@ class Comparison:
         path: the folder with comparison.json, comparison.csv, comparison.html and the cells' run folders.
         dataset: the data.
         split: of all cells.
-        images: N: names of the images scored.
+        images: N: names of the images scored, the same for all rows.
         groups: N: the group of each, its own name where there are no groups.
         rows: one a variant, the first being what the others are compared with.
         curve: through the scores at different numbers of annotated images; None where they were not varied.
@@ -82,6 +84,25 @@ class Comparison:
         """The page that shows it."""
         return self.path / "comparison.html"
 
+    @property
+    def warning(self) -> str | None:
+        """Why all scores are too good, or None."""
+        if self.split.test:
+            return None
+        return "there are no test images: these scores are of the val images, which chose the weights; all are too good"
+
+    @property
+    def trainings(self) -> str:
+        """How often each variant was trained: "3 trainings", or "1 to 3 trainings"."""
+        counts = [len(row.scores) for row in self.rows]
+        least, most = min(counts), max(counts)
+        return f"{least} to {most} trainings" if least < most else f"{most} training{'s' if most != 1 else ''}"
+
+    @property
+    def trained_once(self) -> tuple[str, ...]:
+        """Names of the variants with a single training, whose intervals know nothing of its luck."""
+        return tuple(row.variant.name for row in self.rows if len(row.scores) == 1)
+
     def to_json(self) -> dict[str, Any]:
         """Everything but the images, as it stands in comparison.json."""
         rows = [
@@ -97,7 +118,7 @@ class Comparison:
             for row in self.rows
         ]
         curve = asdict(self.curve) if self.curve else None
-        return {"rows": rows, "images": list(self.images), "curve": curve}
+        return {"rows": rows, "images": list(self.images), "warning": self.warning, "curve": curve}
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,37 +250,38 @@ def _summarise(
     cells: Sequence[Cell],
     faults: Mapping[Variant, str],
 ) -> Comparison:
-    images = split.test or split.val
     groups: dict[str, str] = {}
-    tables: dict[Variant, Scores] = {}
     finished = {v: [cell for cell in cells if cell.variant == v and cell.finished] for v in variants}
-    for variant in variants:
-        read = [_image_scores(cell, "test" if split.test else "val", groups) for cell in finished[variant]]
-        tables[variant] = np.array([[scores.get(name, np.nan) for name in images] for scores in read]).reshape(
-            len(read), len(images)
-        )
+    part = "test" if split.test else "val"
+    read = {v: [_image_scores(cell, part, groups) for cell in finished[v]] for v in variants}
+    every = [n for n in split.test or split.val if all(n in scores for own in read.values() for scores in own)]
+    tables, kept = on_same_images(
+        [np.reshape([[one[n] for n in every] for one in own], (len(own), len(every))) for own in read.values()]
+    )
+    images = tuple(compress(every, kept))
     group_of = tuple(groups.get(name) or name for name in images)
-    reference = tables[variants[0]]
     rows = []
-    for variant in variants:
-        scores, own = tables[variant], tuple(finished[variant])
-        compared = variant != variants[0] and len(scores) and len(reference)
-        versus = difference(scores, reference, group_of, comparisons=len(variants) - 1) if compared else None
-        interval = score_interval(scores, group_of) if len(scores) else None
+    for variant, scores in zip(variants, tables, strict=True):
+        own, versus = tuple(finished[variant]), None
+        if variant != variants[0]:
+            versus = difference(scores, tables[0], group_of, comparisons=len(variants) - 1)
+        if versus and {variant, variants[0]} & faults.keys():  # those that did not fail may be the lucky ones
+            versus = replace(versus, verdict="incomplete")
+        interval = score_interval(scores, group_of)
         rows.append(Row(variant, scores, interval, versus, _costs(own), own, faults.get(variant)))
-    comparison = Comparison(path, dataset, split, tuple(images), group_of, tuple(rows), _curve(rows, split, group_of))
+    comparison = Comparison(path, dataset, split, images, group_of, tuple(rows), _curve(rows, split, group_of))
     write_comparison(comparison)
     return comparison
 
 
 def _image_scores(cell: Cell, part: str, groups: dict[str, str]) -> dict[str, float]:
-    """Image → mean Dice of the foreground classes that are defined there."""
+    """Image → mean Dice of the foreground classes that are there or predicted; NaN where none is."""
     values: dict[str, list[float]] = {}
     with (cell.path / part / "per_image.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             values.setdefault(row["image"], [])
             groups[row["image"]] = row["group"]
-            if row["dice"] not in ("", "nan"):
+            if int(row["truth_pixels"]) + int(row["predicted_pixels"]):
                 values[row["image"]].append(float(row["dice"]))
     return {name: float(np.mean(dice)) if dice else float("nan") for name, dice in values.items()}
 
@@ -271,11 +293,11 @@ def _costs(cells: Sequence[Cell]) -> dict[str, float]:
 
 
 def _curve(rows: Sequence[Row], split: Split, groups: Sequence[str]) -> LearningCurve | None:
-    """The learning curve, where the number of annotated images is all that varies."""
+    """The learning curve, where the number of annotated images is all that varies; without rows that failed."""
     others = {(row.variant.model, row.variant.settings) for row in rows}
     if len(others) > 1 or all(row.variant.labels is None for row in rows):
         return None
-    tables = {row.variant.labels or len(split.train): row.scores for row in rows if len(row.scores)}
+    tables = {row.variant.labels or len(split.train): row.scores for row in rows if len(row.scores) and not row.fault}
     return learning_curve(tables, groups, generator=np.random.default_rng(0))
 
 

@@ -71,7 +71,9 @@ def render(comparison: Comparison, disputed: Sequence[Disputed] | None) -> str:
         title=f"{_listed(names)} on {Path(of['data']).name}",
         subtitle=_subtitle(comparison, of),
         verdicts=_verdicts(comparison),
-        single=max((len(row.scores) for row in rows), default=0) < 2,
+        warning=comparison.warning,
+        once=comparison.trained_once,
+        all_once=len(comparison.trained_once) == len(rows),
         costs=[_cost_chart(marks, [_costs(row)[key] for row in scored], label) for key, label in COSTS.items()],
         table=[_table_row(comparison.path, row, colours[row.variant.name]) for row in comparison.rows],
         reference=comparison.rows[0].variant.name,
@@ -98,9 +100,8 @@ def _cost_chart(marks: Sequence[Mark], costs: Sequence[float], label: str) -> Ma
 def _subtitle(comparison: Comparison, of: dict[str, Any]) -> str:
     split = comparison.split
     budget = f"{of['time']:g} s of training each" if of["time"] else f"{of['steps']} steps each"
-    trainings = max((len(row.scores) for row in comparison.rows), default=0)
     return (
-        f"{len(comparison.rows)} variants, {budget}, {trainings} training{'s' if trainings != 1 else ''} of each; "
+        f"{len(comparison.rows)} variants, {budget}, {comparison.trainings} of each; "
         f"{len(split.train)} images train, {len(split.val)} choose the weights, {len(comparison.images)} are scored"
     )
 
@@ -142,12 +143,13 @@ def _mark(row: Row, colours: Mapping[str, str]) -> Mark:
 def _table_row(folder: Path, row: Row, colour: str) -> dict[str, Any]:
     costs = row.costs
     mean, low, high = row.score or (None, None, None)
+    alone = ", of images alone" if len(row.scores) < 2 else ""
     return {
         "name": row.variant.name,
         "colour": colour,
         "fault": row.fault,
         "score": None if mean is None else f"{mean:.3f}",
-        "interval": None if low is None or high is None else f"{low:.3f}–{high:.3f}",
+        "interval": None if low is None or high is None else f"{low:.3f}–{high:.3f}{alone}",
         "costs": [
             f"{costs['parameters'] / 1e6:.2f} M",
             f"{costs['multiply_adds_per_pixel'] / 1e3:.1f} k",
@@ -169,12 +171,15 @@ def _curve(comparison: Comparison, colours: Mapping[str, str]) -> dict[str, Any]
     if curve is None:
         return None
     whole = len(comparison.split.train)
-    marks = {row.variant.labels or whole: _mark(row, colours) for row in comparison.rows if row.score}
-    most = max(marks)
-    line = [(float(n), curve.at(float(n))) for n in np.geomspace(min(marks), most + NEXT, 60)]
-    now = marks[most].mean
-    forecast = Mark(f"{most + NEXT} images", now + curve.gain, now + curve.low, now + curve.high, "currentColor")
-    return {"chart": both(partial(learning_curve, marks, line, forecast)), "words": forecast_text(curve)}
+    marks = {row.variant.labels or whole: _mark(row, colours) for row in comparison.rows if row.score and not row.fault}
+    end, now = curve.most + (NEXT if curve.gain is not None else 0), marks[curve.most].mean
+    line = [(float(n), curve.at(float(n))) for n in np.geomspace(min(marks), end, 60)]
+    forecast = None
+    if curve.gain is not None:
+        low, high = (None if rise is None else now + rise for rise in (curve.low, curve.high))
+        forecast = Mark(f"{end} images", now + curve.gain, low, high, "currentColor")
+    chart = both(partial(learning_curve, marks, line, forecast))
+    return {"chart": chart, "words": forecast_text(curve), "forecast": forecast is not None}
 
 
 def _dispute(one: Disputed, names: Sequence[str], comparison: Comparison) -> dict[str, Any]:
