@@ -31,7 +31,7 @@ _HOMES = {
     "predict": "unetkit.pipeline",
     "prepare": "unetkit.pipeline",
     "read_image": "unetkit.formats",
-    "score_folders": "unetkit.evaluation",
+    "score_folders": "unetkit.scoring",
     "train": "unetkit.pipeline",
 }
 

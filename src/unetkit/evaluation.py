@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -20,10 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from unetkit.classes import IGNORE, Classes, read_stated
-from unetkit.dataset.encoding import find_classes, infer_classes, read_label_map
-from unetkit.dataset.foreign import Reading, find_reading, read_foreign
-from unetkit.dataset.pairing import MASK_SUFFIXES, by_name, find_partners
+from unetkit.classes import IGNORE, Classes
 from unetkit.errors import InputError
 from unetkit.files import write_json, write_text
 from unetkit.image import Geometry
@@ -270,126 +266,3 @@ def _cell(value: Any) -> Any:
     if isinstance(value, float):
         return "" if np.isnan(value) else f"{value:.6g}"
     return "" if value is None else value
-
-
-def score_folders(
-    prediction_folder: str | PathLike[str],
-    truth_folder: str | PathLike[str],
-    *,
-    classes: Classes | str | PathLike[str] | None = None,
-    encoding: Reading | None = None,
-    seed: int = 0,
-    tolerance: float = 2.0,
-) -> Evaluation:
-    """Score masks that anyone made against the truth, paired by path below the folders without suffix.
-
-    Where a name is missing, the one that differs by a usual ending of masks ("a_mask" and "a") is taken. Predictions
-    without a true mask are left out.
-
-    Predictions may be written as the truth is ("truth"), as class indices 0 … K−1 ("indices"), of two classes as 0 and
-    255 ("binary"), or in the classes' colours ("colours"). Which it is follows from all their values together; where
-    two readings fit and disagree, the user must say.
-
-    Args:
-        prediction_folder: masks to score.
-        truth_folder: true masks.
-        classes: of the truth, or the classes.yaml that states them; None takes the one in the folder of the true masks
-            or above it, and what no file states is inferred from the masks.
-        encoding: how the predictions are written; None decides by their values.
-        seed: of the bootstrap.
-        tolerance: of NSD, in pixels of the finest axis.
-
-    Returns:
-        The evaluation; spacing is taken from the true masks. The summary also says how the masks were read: `truth`
-        (where the classes come from), `predictions` (the encoding), and `paired` (by what names).
-
-    Raises:
-        InputError: true masks without a prediction or with several, sizes that differ, or values that fit no reading,
-            or two.
-        FileError: a mask or classes.yaml that cannot be used.
-
-    Example:
-        >>> score_folders("predictions", "data/masks").summary["mean"]["dice"]  # doctest: +SKIP
-        {'mean': 0.91, 'low': 0.88, 'high': 0.93, 'n': 40, 'undefined': 0}
-    """
-    offered, truths = _masks_below(Path(prediction_folder)), _masks_below(Path(truth_folder))
-    partners = _partners(offered, truths, Path(prediction_folder), Path(truth_folder))
-    predictions = {name: offered[partner] for name, partner in partners.items()}
-    known, ordered = _true_classes(classes, Path(truth_folder), list(truths.values()))
-    if encoding is None:
-        encoding = find_reading(list(predictions.values()), known, ordered=ordered)
-    pairs = _read_pairs(predictions, truths, known, encoding)
-    done = evaluate_pairs(pairs, known, seed=seed, tolerance=tolerance)
-    read = {"truth": known.evidence or "classes as stated", "predictions": encoding, "paired": _pairing(partners)}
-    return Evaluation(done.rows, {**done.summary, **read})
-
-
-def _true_classes(
-    stated: Classes | str | PathLike[str] | None, folder: Path, masks: Sequence[Path]
-) -> tuple[Classes, bool]:
-    """The classes of the true masks, and whether the order of their colours was stated."""
-    if isinstance(stated, Classes):
-        return stated, True
-    named = folder if folder.name not in ("", "..") else folder.resolve()
-    usual = (folder / "classes.yaml", named.parent / "classes.yaml")
-    file = Path(stated) if stated is not None else next((path for path in usual if path.is_file()), None)
-    if file is None:
-        return infer_classes(masks), False
-    ordered = "colours" in read_stated(file)
-    classes = find_classes(file, masks)
-    return classes.model_copy(update={"evidence": f"{classes.evidence} ({file})"}), ordered
-
-
-def _read_pairs(
-    predictions: Mapping[str, Path], truths: Mapping[str, Path], classes: Classes, encoding: Reading
-) -> Iterable[Pair]:
-    for name, path in truths.items():
-        truth = read_label_map(path, classes)
-        yield Pair(name, None, read_foreign(predictions[name], classes, encoding), truth.labels, truth.geometry)
-
-
-def _masks_below(folder: Path) -> dict[str, Path]:
-    """Mask files by their path below the folder without suffix."""
-    if not folder.is_dir():
-        raise InputError("is not a folder", file=folder, expected="a folder of masks")
-    masks, _ = by_name(folder)
-    if not masks:
-        raise InputError("holds no masks", file=folder)
-    return masks
-
-
-def _partners(
-    predictions: Mapping[str, Path], truths: Mapping[str, Path], prediction_folder: Path, truth_folder: Path
-) -> dict[str, str]:
-    """The prediction of every true mask, by name; predictions of images that nobody labelled do no harm."""
-    partners = find_partners(truths, predictions)
-    claimed = Counter(name for found in partners.values() for name in found)
-    unclear = [name for name, found in partners.items() if len(found) > 1 or any(claimed[one] > 1 for one in found)]
-    if unclear:
-        raise InputError(
-            f"which prediction belongs to {len(unclear)} of {len(truths)} true masks is not clear",
-            file=prediction_folder,
-            found=_listed([f"{name} ({' or '.join(partners[name])})" for name in unclear]),
-            expected=f"the names below {truth_folder}",
-            mend="give each right prediction the name of its true mask",
-        )
-    missing = [name for name, found in partners.items() if not found]
-    if missing:
-        raise InputError(
-            f"{len(missing)} of {len(truths)} true masks have no prediction",
-            file=prediction_folder,
-            found=f"{_listed(sorted(predictions))}; none for {_listed(missing)}",
-            expected=f"the names below {truth_folder}, whatever the suffix, with or without {' '.join(MASK_SUFFIXES)}",
-            mend="give the predictions those names, or take out the true masks that shall not count",
-        )
-    return {name: found[0] for name, found in partners.items()}
-
-
-def _pairing(partners: Mapping[str, str]) -> str:
-    """How predictions and true masks were paired, for the user."""
-    other = [name for name, partner in partners.items() if name != partner]
-    return f"{len(other)} by an ending, such as {partners[other[0]]} with {other[0]}" if other else "by name"
-
-
-def _listed(names: Sequence[object], most: int = 8) -> str:
-    return ", ".join(map(str, names[:most])) + (", …" if len(names) > most else "")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from unetkit.cli.values import levels, reporting, say_json, seconds
-
-if TYPE_CHECKING:
-    from unetkit.pipeline import Options
+from unetkit.cli.judging import compare, evaluate, score
+from unetkit.cli.options import AllowLeakage, Data, Device, Json, Model, Run, Seed, Set, Steps, Time, Tta, options_of
+from unetkit.cli.values import reporting, say_json, seconds
 
 app = typer.Typer(
     help="Image segmentation with U-Nets: from a folder of images and a few masks to a model you can trust.",
@@ -21,46 +18,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Data = Annotated[Path, typer.Argument(help="Folder with images/ and masks/.")]
-Run = Annotated[Path, typer.Argument(help="Run folder that 'unetkit train' wrote.")]
-Time = Annotated[str | None, typer.Option(help="Time budget, such as 90s, 10m or 1.5h.  [default: 10m]")]
-Steps = Annotated[int | None, typer.Option(min=1, help="Optimiser steps instead of a time: repeatable bit for bit.")]
-Model = Annotated[str | None, typer.Option(help="Registered model; chosen from the data when left out.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Seed = Annotated[int | None, typer.Option(min=0, help="Of the split, the weights and the patches.  [default: 0]")]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the plan.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-AllowLeakage = Annotated[
-    bool, typer.Option("--allow-leakage", help="Train although training and test data share images or groups.")
-]
-
-
-class Encoding(StrEnum):
-    """How masks to be scored are written."""
-
-    truth = "truth"
-    indices = "indices"
-    binary = "binary"
-    colours = "colours"
-
-
-class Part(StrEnum):
-    """The parts of a split."""
-
-    train = "train"
-    val = "val"
-    test = "test"
-
-
-def _options(
-    time: str | None, steps: int | None, model: str | None, device: str, seed: int | None, settings: list[str] | None
-) -> Options:
-    from unetkit.pipeline import Options
-
-    return Options(
-        time=seconds(time), steps=steps, model=model, device=device, seed=seed, settings=tuple(settings or ())
-    )
 
 
 @app.command()
@@ -107,7 +64,7 @@ def plan(
         from unetkit.pipeline import prepare
         from unetkit.plan import write_plan
 
-        options = _options(time, steps, model, device, seed, settings)
+        options = options_of(time, steps, model, device, seed, settings)
         prepared = prepare(data, replace(options, allow_leakage=allow_leakage))
         if out is not None:
             write_plan(out, prepared.plan)
@@ -145,7 +102,9 @@ def train(
 
         if folds == 1:
             raise UsageError("one fold is no cross-validation", mend="--folds 5, or leave it out")
-        options = replace(_options(time, steps, model, device, seed, settings), plan=plan, allow_leakage=allow_leakage)
+        options = replace(
+            options_of(time, steps, model, device, seed, settings), plan=plan, allow_leakage=allow_leakage
+        )
         with training_display(quiet=as_json) as display:
             if folds:
                 run = cross_validate(data, folds, options, out=out, resume=resume, hooks=display.hooks)
@@ -167,7 +126,7 @@ def predict(
     inputs: Annotated[list[Path], typer.Argument(help="Image files and folders of images.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     save: Annotated[str, typer.Option(help="Any of labels, probabilities, overlay, with commas.")] = "labels",
-    tta: Annotated[bool, typer.Option("--tta", help="Average flipped views: slower, a little better.")] = False,
+    tta: Tta = None,
     tile: Annotated[int | None, typer.Option(min=0, help="Side of the tiles in pixels; 0 chooses.")] = None,
     prune: Annotated[int | None, typer.Option(min=0, help="Poolings to keep of a UNet++: faster; 0 for all.")] = None,
     device: Device = "auto",
@@ -180,7 +139,7 @@ def predict(
         from unetkit.pipeline import load_predictor
         from unetkit.pipeline import predict as predict_images
 
-        predictor = load_predictor(run, device=device, augment=tta or None, tile=tile, prune=prune)
+        predictor = load_predictor(run, device=device, augment=tta, tile=tile, prune=prune)
         kinds = [kind.strip() for kind in save.split(",") if kind.strip()]
         faults, written = [], []
         with prediction_display(quiet=as_json) as display:
@@ -198,133 +157,9 @@ def predict(
         raise typer.Exit(1 if faults else 0)
 
 
-@app.command()
-def evaluate(
-    run: Run,
-    data: Annotated[Path | None, typer.Argument(help="Dataset; the one it was trained on when left out.")] = None,
-    split: Annotated[Part | None, typer.Option(help="Which part.  [default: test, or val where there is none]")] = None,
-    tta: Annotated[bool, typer.Option("--tta", help="Average flipped views.")] = False,
-    prune: Annotated[
-        str | None,
-        typer.Option(metavar="LEVELS", help="Speed against score of a pruned UNet++: all, or levels with commas."),
-    ] = None,
-    device: Device = "auto",
-    as_json: Json = False,
-) -> None:
-    """Score a run's model, per image and class, with intervals; and write its report again (not with --prune)."""
-    with reporting(as_json):
-        from unetkit.cli.show import show_pruning, show_scores
-        from unetkit.pipeline import evaluate as evaluate_run
-        from unetkit.pipeline import pruning_table
-
-        if prune is not None:
-            rows = pruning_table(
-                run,
-                data,
-                split=split.value if split else None,
-                levels=levels(prune),
-                device=device,
-                augment=tta or None,
-            )
-            if as_json:
-                say_json([asdict(row) for row in rows])
-            else:
-                show_pruning(rows)
-            return
-        assessment = evaluate_run(run, data, split=split.value if split else None, device=device, augment=tta or None)
-        if as_json:
-            say_json(assessment.summary)
-        else:
-            show_scores(assessment.summary)
-            typer.echo(f"report  {assessment.report}")
-
-
-@app.command()
-def score(
-    predictions: Annotated[Path, typer.Argument(help="Folder of masks somebody made.")],
-    truth: Annotated[Path, typer.Argument(help="Folder of true masks, paired by their names.")],
-    encoding: Annotated[
-        Encoding | None, typer.Option(help="How predictions are written: found out when left out.")
-    ] = None,
-    classes: Annotated[
-        Path | None,
-        typer.Option(help="What the true masks mean.  [default: classes.yaml in TRUTH or above; else found out]"),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for per_image.csv and summary.json.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Score masks made by anyone, with any program, against the truth."""
-    with reporting(as_json):
-        from unetkit.cli.show import show_scores
-        from unetkit.evaluation import score_folders, write_evaluation
-
-        evaluation = score_folders(predictions, truth, classes=classes, encoding=encoding.value if encoding else None)
-        if out is not None:
-            write_evaluation(out, evaluation)
-        if as_json:
-            say_json(evaluation.summary)
-        else:
-            show_scores(evaluation.summary)
-            read = evaluation.summary
-            typer.echo(
-                f"true masks: {read['truth']}; predictions: --encoding {read['predictions']}; paired {read['paired']}"
-            )
-
-
-@app.command()
-def compare(
-    data: Data,
-    models: Annotated[
-        str, typer.Option(help="Registered models, with commas; the first is what the others are compared with.")
-    ] = "",
-    vary: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY=A,B", help="Values of the plan, such as training.loss=dice,ce+dice."),
-    ] = None,
-    labels: Annotated[
-        str | None, typer.Option(help="Numbers of annotated training images, such as 2,5,10,all.")
-    ] = None,
-    time: Time = None,
-    steps: Steps = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each; one cannot tell luck from gain.")] = 1,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder; naming one that was begun goes on with it.  [default: in runs/]")
-    ] = None,
-    device: Device = "auto",
-    seed: Seed = None,
-    settings: Set = None,
-    allow_leakage: AllowLeakage = False,
-    as_json: Json = False,
-) -> None:
-    """Train several models, or several values of the plan, for the same time; say what each costs and buys."""
-    with reporting(as_json):
-        from dataclasses import replace
-
-        from unetkit.cli.live import comparison_display
-        from unetkit.cli.show import show_comparison
-        from unetkit.compare import compare as compare_on
-        from unetkit.compare import parse_labels, write_page
-
-        options = replace(_options(time, steps, None, device, seed, settings), allow_leakage=allow_leakage)
-        names = [name.strip() for name in models.split(",") if name.strip()]
-        with comparison_display(quiet=as_json) as watch:
-            comparison = compare_on(
-                data,
-                names,
-                vary=vary or (),
-                labels=parse_labels(labels),
-                seeds=seeds,
-                options=options,
-                out=out,
-                watch=watch,
-            )
-        write_page(comparison, device=device)
-        if as_json:
-            say_json(comparison.to_json())
-        else:
-            show_comparison(comparison)
-            typer.echo(f"report  {comparison.report}")
-        raise typer.Exit(1 if any(row.fault for row in comparison.rows) else 0)
+app.command()(evaluate)
+app.command()(score)
+app.command()(compare)
 
 
 @app.command()

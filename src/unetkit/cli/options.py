@@ -1,0 +1,41 @@
+"""The arguments and options that commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from unetkit.cli.values import seconds
+
+if TYPE_CHECKING:
+    from unetkit.pipeline import Options
+
+Data = Annotated[Path, typer.Argument(help="Folder with images/ and masks/.")]
+Run = Annotated[Path, typer.Argument(help="Run folder that 'unetkit train' wrote.")]
+Time = Annotated[str | None, typer.Option(help="Time budget, such as 90s, 10m or 1.5h.  [default: 10m]")]
+Steps = Annotated[int | None, typer.Option(min=1, help="Optimiser steps instead of a time: repeatable bit for bit.")]
+Model = Annotated[str | None, typer.Option(help="Registered model; chosen from the data when left out.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Of the split, the weights and the patches.  [default: 0]")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the plan.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+Tta = Annotated[
+    bool | None,
+    typer.Option("--tta/--no-tta", help="Average flipped views: slower, a little better.  [default: as the plan says]"),
+]
+AllowLeakage = Annotated[
+    bool, typer.Option("--allow-leakage", help="Train although training and test data share images or groups.")
+]
+
+
+def options_of(
+    time: str | None, steps: int | None, model: str | None, device: str, seed: int | None, settings: list[str] | None
+) -> Options:
+    """What the options of a command say about a training."""
+    from unetkit.pipeline import Options
+
+    return Options(
+        time=seconds(time), steps=steps, model=model, device=device, seed=seed, settings=tuple(settings or ())
+    )
