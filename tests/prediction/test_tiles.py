@@ -14,6 +14,7 @@ from unetkit.image import Image
 from unetkit.models import build_model
 from unetkit.plan import DataPlan, ModelPlan, Plan, TrainingPlan
 from unetkit.prediction import Predictor, tiles
+from unetkit.prediction.predictor import WHOLE_PIXELS
 
 
 @given(
@@ -109,3 +110,15 @@ def test_progress_reaches_the_end() -> None:
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
     assert len(seen) == 9
+
+
+def test_by_the_plan_views_are_averaged_only_where_no_tiles_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, plan = trained()
+    plan = plan.changed({"prediction.augment": True}, "")
+    image = Image(np.random.default_rng(0).random((1, 40, 48)).astype(np.float32))
+    by_plan, asked, plain = (Predictor([model], plan, augment=choice) for choice in (None, True, False))
+    assert np.array_equal(by_plan.probabilities(image), asked.probabilities(image))
+    assert not np.array_equal(by_plan.probabilities(image), plain.probabilities(image))
+    monkeypatch.setitem(WHOLE_PIXELS, 2, 1000)  # now it is a large image
+    assert np.array_equal(by_plan.probabilities(image), plain.probabilities(image))
+    assert not np.array_equal(asked.probabilities(image), plain.probabilities(image))

@@ -13,7 +13,7 @@ from unetkit.dataset.normalize import NormalizationPlan
 from unetkit.errors import UsageError
 from unetkit.plan.probe import native_bfloat16, step_seconds
 from unetkit.plan.rules import RULES, Draft
-from unetkit.plan.schema import STATED, DataPlan, ModelPlan, Plan, TrainingPlan
+from unetkit.plan.schema import STATED, DataPlan, ModelPlan, Plan, PredictionPlan, TrainingPlan
 
 OVERHEAD = 1.2
 """Cutting, augmenting, the loss and validation come on top of the network's own time."""
@@ -68,7 +68,7 @@ def make_plan(
         'ce+dice'
     """
     settings = tuple(settings)
-    _require_one_length(time, steps, settings)
+    require_one_length(time, steps, settings)
     device = torch.device(device)
     named = [setting.partition("=")[2].strip() for setting in settings if setting.startswith("model.name=")]
     draft = Draft(facts=fingerprint, gpu=device.type == "cuda", wanted=named[-1] if named else model)
@@ -87,7 +87,12 @@ def make_plan(
     return _timed(plan, time, device)
 
 
-def _require_one_length(time: float | None, steps: int | None, settings: Iterable[str]) -> None:
+def require_one_length(time: float | None, steps: int | None, settings: Iterable[str]) -> None:
+    """Refuse a training that is to last for no length or for two, or too short a time.
+
+    Raises:
+        UsageError: so it is.
+    """
     if (time is None) == (steps is None):
         raise UsageError("state a time or a number of steps, one of the two", mend="--time 10m, or --steps 1000")
     if time is not None and time < LEAST_TIME:
@@ -113,6 +118,7 @@ def _assembled(draft: Draft, num_classes: int) -> Plan:
         model=ModelPlan(**draft.values["model"]),
         training=TrainingPlan(steps=1, validate_every=1, **draft.values["training"]),
         augmentation=AugmentationSettings(**draft.values["augmentation"]),
+        prediction=PredictionPlan(**draft.values["prediction"]),
         reasons=draft.reasons,
     )
 

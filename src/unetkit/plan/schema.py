@@ -128,7 +128,7 @@ class PredictionPlan(_Section):
 
     Args:
         tile: side of the tiles in pixels for images too large for one pass; 0 chooses one.
-        augment: whether flipped views are averaged (slower, a little better), for images that need no tiles.
+        augment: whether flipped views are averaged (slower, a little better) of images that fit in one pass.
         prune: poolings to keep of a UNet++ trained with deep supervision (faster, often a little worse); 0 for all.
     """
 
