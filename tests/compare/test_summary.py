@@ -15,6 +15,7 @@ from unetkit.compare.differences import SAID
 from unetkit.compare.page import render
 from unetkit.compare.variants import Variant
 from unetkit.dataset import Split, open_dataset
+from unetkit.report.comparison_charts import COLOURS
 
 NAMES = tuple(f"disc_{n}" for n in range(6))
 COSTS = {
@@ -175,3 +176,18 @@ def test_a_number_of_labels_whose_training_failed_is_not_in_the_curve(tmp_path: 
     assert done.curve is not None
     assert done.curve.most == 4
     assert "What more labels would buy" in render(done, None)
+
+
+def test_a_variant_that_failed_shifts_no_colours(tmp_path: Path, discs: Path) -> None:
+    done = summarise(tmp_path, discs, {A: [FAIR] * 2, B: [], C: [GOOD] * 2}, faults={B: "out of memory"})
+    html = render(done, None)
+    for section in ("costs", "differences", "images"):
+        part = html.split(f'<section id="{section}"')[1].split("</section>")[0]
+        assert COLOURS[2] in part, section
+        assert (COLOURS[1] in part) == (section == "costs")  # its row of the table alone
+
+
+def test_one_variant_alone_does_not_agree_with_others(tmp_path: Path, discs: Path) -> None:
+    html = render(summarise(tmp_path, discs, {A: [FAIR] * 2, B: []}, faults={B: "out of memory"}), None)
+    assert html.count("There is nothing to compare with yet.") == 2
+    assert "All variants predict the same" not in html
