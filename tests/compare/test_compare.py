@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +16,10 @@ from typer.testing import CliRunner
 from tests.conftest import draw_discs
 from unetkit.cli.main import app
 from unetkit.compare import Watch, compare, write_page
-from unetkit.compare.cells import MEASURED
+from unetkit.compare.cells import MEASURED, CellFailed, Job, read_cells
 from unetkit.compare.disputed import most_disputed
-from unetkit.errors import UsageError
 from unetkit.pipeline import Options, load_predictor
+from unetkit.training import Stopped
 
 SMALL = ("model.width=4", "model.depth=1", "training.patch=[32, 32]")
 OPTIONS = Options(steps=20, settings=SMALL)
@@ -63,6 +65,7 @@ def test_costs_are_measured(compared: Path) -> None:
         assert float(row["predicted_mpx_per_s"]) > 0
         assert float(row["trained_mpx_per_s"]) > 0
         assert int(float(row["steps"])) == 20
+        assert (row["model"], row["depth"], row["width"]) == ("unet", "1", "4")
 
 
 def test_finished_cells_are_not_repeated_and_more_seeds_are_added(compared: Path, many_discs: Path) -> None:
@@ -78,7 +81,7 @@ def test_finished_cells_are_not_repeated_and_more_seeds_are_added(compared: Path
 
 
 def test_a_cell_that_was_interrupted_goes_on(compared: Path, many_discs: Path) -> None:
-    cell = compared / "cells" / "training.loss=ce" / "seed_1"
+    cell = next(c.path for c in read_cells(compared) if c.variant.settings == ("training.loss=ce",) and c.seed == 1)
     weights = (cell / "weights" / "best.safetensors").read_bytes()
     (cell / MEASURED).unlink()  # as if it had been stopped before it was measured
     compare(many_discs, ["unet"], vary=["training.loss=dice,ce"], seeds=2, options=OPTIONS, out=compared)
@@ -86,33 +89,66 @@ def test_a_cell_that_was_interrupted_goes_on(compared: Path, many_discs: Path) -
     assert (cell / "weights" / "best.safetensors").read_bytes() == weights
 
 
-@pytest.mark.parametrize("other", [{"steps": 21}, {"settings": ()}, {"steps": None, "time": 30.0}])
-def test_another_budget_in_the_same_folder_is_refused(
-    compared: Path, many_discs: Path, other: dict[str, object]
+def test_variants_of_an_earlier_call_keep_their_rows_and_their_cells(
+    compared: Path, many_discs: Path, tmp_path: Path
 ) -> None:
-    options = Options(**{"steps": 20, "settings": SMALL, **other})  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match=r"another (steps|time|settings)"):
-        compare(many_discs, ["unet"], vary=["training.loss=dice,ce"], options=options, out=compared)
+    """The losses of another model have the names that those of the first had: they are trained, not taken from it."""
+    out = Path(shutil.copytree(compared, tmp_path / "out"))
+    worked: set[str] = set()
+    watch = Watch(progress=lambda cell, number, count, share: worked.add(cell.path.parent.name))
+    later = compare(many_discs, ["lean-unet"], vary=["training.loss=dice,ce"], options=OPTIONS, out=out, watch=watch)
+    assert len(worked) == 2
+    assert all(name.startswith("lean-unet") for name in worked)
+    models = [row.network["model"] for row in later.rows]
+    assert models == ["lean-unet", "lean-unet", "unet", "unet"]
+    assert [row.variant.name for row in later.rows] == [
+        "lean-unet, training.loss=dice",
+        "lean-unet, training.loss=ce",
+        "unet, training.loss=ce",
+        "unet, training.loss=dice",
+    ]
+    assert [len(row.scores) for row in later.rows] == [1, 1, 2, 2]
+    assert all(row.versus for row in later.rows[1:])
 
 
-def test_nothing_trains_when_one_variant_does_not_fit(many_discs: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="depth"):
-        compare(many_discs, vary=["model.depth=1,12"], options=OPTIONS, out=tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+def test_one_variant_that_fails_leaves_the_others_and_stays_failed(
+    compared: Path, many_discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, tried, said = Path(shutil.copytree(compared, tmp_path / "out")), [], []
+
+    def fail(job: Job, **named: object) -> None:
+        tried.append((job.cell.variant.name, job.cell.seed))
+        if "dice" in job.cell.variant.name:
+            raise CellFailed("ValueError: too odd")
+
+    monkeypatch.setattr("unetkit.compare.comparison.run_cell", fail)
+    call = partial(compare, many_discs, ["unet"], vary=["training.loss=dice,ce"], options=OPTIONS, out=out)
+    rows = call(seeds=4, watch=Watch(say=said.append)).rows
+    dice, ce = "training.loss=dice", "training.loss=ce"
+    assert tried == [(dice, 2), (ce, 2), (ce, 3)]  # its further seeds are not tried
+    assert said == ["training.loss=dice cannot be compared: ValueError: too odd"]
+    assert [row.fault for row in rows] == ["ValueError: too odd", None]
+    assert [row.fault for row in call(seeds=1).rows] == ["ValueError: too odd", None]  # luck did not leave with it
 
 
-def test_a_folder_with_something_else_is_left_alone(many_discs: Path, tmp_path: Path) -> None:
-    (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(UsageError, match="something else"):
-        compare(many_discs, vary=["training.loss=dice,ce"], options=OPTIONS, out=tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+def test_stopping_names_the_folder_to_go_on_with(
+    many_discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(job: Job, **named: object) -> None:
+        raise Stopped(job.cell.path)
+
+    monkeypatch.setattr("unetkit.compare.comparison.run_cell", stop)
+    with pytest.raises(Stopped) as stopped:
+        compare(many_discs, vary=["training.loss=dice,ce"], options=OPTIONS, out=tmp_path / "out")
+    assert str(stopped.value) == str(tmp_path / "out")
 
 
 def test_the_page_stands_alone_and_says_what_may_be_said(compared: Path) -> None:
     html = (compared / "comparison.html").read_text()
     assert not re.search(r"""(src|href)=["'](https?:)?//""", html)
     assert "training.loss=dice against training.loss=ce on discs" in html
-    assert html.count("cells/training.loss=") == 4  # links to the cells' reports
+    assert html.count("cells/unet_training.loss=") == 4  # links to the cells' reports
+    assert html.count("unet, depth 1, width 4") == 2
     assert "One training each" not in html
     assert "NaN" not in html
     for link in re.findall(r'href="(cells/[^"]+)"', html):

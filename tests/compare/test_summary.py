@@ -191,3 +191,16 @@ def test_one_variant_alone_does_not_agree_with_others(tmp_path: Path, discs: Pat
     html = render(summarise(tmp_path, discs, {A: [FAIR] * 2, B: []}, faults={B: "out of memory"}), None)
     assert html.count("There is nothing to compare with yet.") == 2
     assert "All variants predict the same" not in html
+
+
+def test_labels_of_two_networks_have_no_curve_and_it_is_said_why(
+    tmp_path: Path, discs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    variants = [Variant(f"{model}, {n} images", model, labels=n) for model in ("unet", "unet++") for n in (2, 4)]
+    done = summarise(tmp_path, discs, {v: [FAIR] * 2 for v in variants})
+    show_comparison(done)
+    said = "no learning curve: it is of one network"
+    assert said in capsys.readouterr().out
+    assert said in render(done, None)
+    (tmp_path / "losses").mkdir()
+    assert summarise(tmp_path / "losses", discs, {v: [FAIR] for v in (A, B)}).no_curve is None

@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -175,6 +176,7 @@ def comparison_display(*, quiet: bool = False) -> Iterator[Watch]:
     )
     task = bar.add_task("preparing", total=1.0)
     spoken: set[int] = set()
+    begun: list[Path] = []
 
     def say(line: str) -> None:
         if not quiet:
@@ -184,15 +186,20 @@ def comparison_display(*, quiet: bool = False) -> Iterator[Watch]:
         what = f"{number} of {count}: {cell.variant.name}, seed {cell.seed}"
         if number not in spoken:
             spoken.add(number)
+            begun.append(cell.path.parents[2])
             say(what)
         bar.update(task, description=what, total=count, completed=number - 1 + share)
 
+    interrupts = Interrupts(lambda: say("stopping after this step; once more stops at once"))
     try:
-        with bar:
-            yield Watch(progress=progress, say=say)
-    except Stopped as stopped:
-        command = shlex.join(_naming_out(str(stopped)))
-        print(f"stopped; finished cells are kept. To go on: {command}", file=sys.stderr)
+        with interrupts.handled(), bar:
+            yield Watch(progress=progress, say=say, stop=interrupts.asked, deferring=interrupts.deferring)
+    except (Stopped, KeyboardInterrupt) as end:
+        folder = str(end) or (begun and begun[-1])
+        if not folder:  # nothing was begun, or --out was typed
+            raise KeyboardInterrupt from None
+        command = shlex.join(_naming_out(folder))
+        print(f"stopped; what was trained is kept. To go on: {command}", file=sys.stderr)
         raise typer.Exit(130) from None
 
 

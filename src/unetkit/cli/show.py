@@ -90,21 +90,24 @@ def show_pruning(rows: Sequence[PrunedScore]) -> None:
 
 def show_comparison(comparison: Comparison) -> None:
     """A row a variant: score, difference from the first, and costs."""
+    from unetkit.compare.comparison import network_text
     from unetkit.compare.curve import forecast_text
     from unetkit.compare.differences import SAID, difference_text
 
     out = console()
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("variant", "Dice", "against the first", "", "parameters", "memory", "trained", "predicted"):
+    said, costed = ("Dice", "against the first", ""), ("parameters", "memory", "trained", "predicted")
+    for column in ("variant", "network", *said, *costed):
         table.add_column(column)
     for row in comparison.rows:
         costs, versus = row.costs, row.versus
         if not costs:
-            table.add_row(escape(row.variant.name), "failed" if row.fault else "not trained")
+            table.add_row(escape(row.variant.name), "", "failed" if row.fault else "not trained")
             continue
         mean, low, high = row.score or (None, None, None)
         table.add_row(
             escape(row.variant.name),
+            network_text(row.network),
             _interval({"mean": mean, "low": low, "high": high}),
             difference_text(versus).replace("[", r"\[") if versus else "",
             SAID[versus.verdict] if versus else "",
@@ -129,6 +132,8 @@ def show_comparison(comparison: Comparison) -> None:
         out.print(f"warning: {comparison.warning}", soft_wrap=True)
     if (curve := comparison.curve) is not None:
         out.print(f"learning curve: {forecast_text(curve)}".replace("[", r"\["), soft_wrap=True)
+    elif comparison.no_curve:
+        out.print(comparison.no_curve, soft_wrap=True)
 
 
 def _interval(value: Mapping[str, float | None]) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import compress
 from os import PathLike
 from pathlib import Path
@@ -14,19 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from unetkit.compare.cells import MEASURED, Cell, CellFailed, run_cell
+from unetkit.compare.agreement import DESCRIPTION, agree
+from unetkit.compare.cells import MEASURED, NETWORK, Cell, CellFailed, Job, options_of, read_cells, run_cell
 from unetkit.compare.curve import LearningCurve, learning_curve
 from unetkit.compare.differences import Difference, Scores, difference, on_same_images, score_interval
-from unetkit.compare.variants import Variant, make_variants
+from unetkit.compare.variants import Variant, make_variants, named
 from unetkit.dataset import Dataset, Split
 from unetkit.errors import UsageError
 from unetkit.files import read_json, write_json, write_text
-from unetkit.pipeline import Options, prepare
+from unetkit.pipeline import Options, Prepared
 from unetkit.pipeline.experiment import free_name
-from unetkit.pipeline.preparation import plan_for
 from unetkit.training import Stopped
-
-DESCRIPTION = "comparison.json"
 
 Progress = Callable[[Cell, int, int, float], None]
 """Told (the cell at work, its number, the number of cells, its share that is done)."""
@@ -55,6 +55,12 @@ class Row:
     costs: Mapping[str, float]
     cells: tuple[Cell, ...]
     fault: str | None = None
+
+    @property
+    def network(self) -> dict[str, Any]:
+        """The model, depth and width of all its trainings; None where it has none, or nothing was trained."""
+        measured = read_json(self.cells[0].path / MEASURED) if self.cells else {}
+        return {key: measured.get(key) for key in NETWORK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,15 @@ class Comparison:
         return "there are no test images: these scores are of the val images, which chose the weights; all are too good"
 
     @property
+    def no_curve(self) -> str | None:
+        """Why there is no learning curve though the number of annotated images varies, or None."""
+        if self.curve is not None or len({row.variant.labels for row in self.rows}) < 2:
+            return None
+        if len({(row.variant.model, row.variant.settings) for row in self.rows}) > 1:
+            return "no learning curve: it is of one network; vary --labels and nothing else, in a folder of its own"
+        return "no learning curve: it takes scores with two numbers of annotated images"
+
+    @property
     def trainings(self) -> str:
         """How often each variant was trained: "3 trainings", or "1 to 3 trainings"."""
         counts = [len(row.scores) for row in self.rows]
@@ -108,6 +123,7 @@ class Comparison:
         rows = [
             {
                 "variant": row.variant.name,
+                "network": row.network,
                 "score": row.score,
                 "trainings": len(row.scores),
                 "versus_first": asdict(row.versus) if row.versus else None,
@@ -123,10 +139,19 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """How a comparison speaks with its surroundings."""
+    """How a comparison speaks with its surroundings.
+
+    Args:
+        progress: called now and then.
+        say: called with a line for the user.
+        stop: asked often; once it is true the cell at work ends after its step.
+        deferring: as in `Hooks`; entered with True while a cell is at work.
+    """
 
     progress: Progress = lambda cell, number, count, share: None
     say: Callable[[str], None] = lambda line: None
+    stop: Callable[[], bool] = lambda: False
+    deferring: Callable[[bool], AbstractContextManager[None]] = lambda on: nullcontext()
 
 
 def compare(
@@ -143,7 +168,7 @@ def compare(
     """Train every variant on the same images for the same time, one after the other, seed by seed.
 
     Calling it again with the same `out` goes on where it was interrupted; finished cells are not repeated, and
-    further variants or seeds are added to them.
+    further variants or seeds are added to them. The data are checked once, before the time of the first cell begins.
 
     Args:
         data: folder with images/ and masks/.
@@ -160,7 +185,7 @@ def compare(
 
     Raises:
         UnetkitError: as `train`; also where the folder holds a comparison with other data, time or settings.
-        Stopped: stopped by the user.
+        Stopped: stopped by the user, once a cell was begun; it names the folder to go on with.
 
     Example:
         >>> compare("DATA", ["unet", "unet++"], options=Options(time=300)).rows[1].versus  # doctest: +SKIP
@@ -169,77 +194,51 @@ def compare(
     options, watch = options or Options(), watch or Watch()
     if seeds < 1:
         raise UsageError("the number of seeds cannot be used", found=seeds, expected="1 or more")
-    variants = make_variants(models, vary, labels)
+    if options.model is not None and not models:
+        models = [options.model]
+    stated = make_variants(models, vary, labels)
     path = Path(out) if out is not None else free_name(Path(data), "-compared")
-    split, dataset = _agree(path, Path(data), variants, options)
+    prepared = agree(path, Path(data), stated, options)
+    variants = named((*stated, *(cell.variant for cell in read_cells(path))))
     first = options.seed or 0
     cells = [
-        Cell(variant, seed, path / "cells" / variant.folder / f"seed_{seed}")
+        Cell.of(path, variant, seed)
         for seed in range(first, first + seeds)  # seed by seed: a machine that slows down slows all variants
-        for variant in variants
+        for variant in variants[: len(stated)]
     ]
-    faults: dict[Variant, str] = {}
+    try:
+        _train(cells, Path(data), prepared, options, watch)
+        return _summarise(path, prepared.dataset, prepared.split, *_all_of(path, variants))
+    except (Stopped, KeyboardInterrupt):
+        raise Stopped(path) from None
+
+
+def _train(cells: Sequence[Cell], data: Path, prepared: Prepared, options: Options, watch: Watch) -> None:
+    """Train the cells that are not finished; the further seeds of a variant that failed are left out."""
+    failed: set[Variant] = set()
     for number, cell in enumerate(cells, 1):
-        if cell.finished or cell.variant in faults:
+        if cell.variant in failed:
             continue
         try:
-            run_cell(cell, Path(data), split, options, progress=_told(watch.progress, cell, number, len(cells)))
-        except Stopped:
-            raise Stopped(path) from None
+            cell.claim()
+            if cell.finished:
+                continue
+            job = Job(cell, data, options_of(cell, options, prepared.split), prepared.report)
+            with watch.deferring(True):
+                run_cell(job, progress=partial(watch.progress, cell, number, len(cells)), stop=watch.stop)
         except CellFailed as error:
-            faults[cell.variant] = str(error)
+            failed.add(cell.variant)
+            cell.fail(str(error))
             watch.say(f"{cell.variant.name} cannot be compared: {error}")
-    return _summarise(path, dataset, split, variants, cells, faults)
 
 
-def _told(progress: Progress, cell: Cell, number: int, count: int) -> Callable[[float], None]:
-    return lambda share: progress(cell, number, count, share)
-
-
-def _agree(path: Path, data: Path, variants: Sequence[Variant], options: Options) -> tuple[Split, Dataset]:
-    """The split of all cells, and the data; once every variant is known to be one that can be built.
-
-    Raises:
-        UsageError: the folder holds something else, or a variant does not fit the data.
-    """
-    if options.plan is not None:
-        raise UsageError("a comparison makes a plan for each variant", mend="leave --plan out")
-    same = {
-        "data": str(data.resolve()),
-        "time": options.time if options.time or options.steps else 600.0,
-        "steps": options.steps,
-        "settings": list(options.settings),
-    }
-    before = read_json(path / DESCRIPTION) if (path / DESCRIPTION).is_file() else None
-    if before is None and path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UsageError("the folder holds something else than a comparison", found=path, mend="name another --out")
-    for key, value in same.items():
-        if before is not None and before["of"][key] != value:
-            raise UsageError(
-                f"the comparison in this folder has another {key}",
-                file=path,
-                found=value,
-                expected=before["of"][key],
-                mend="say the same again to go on with it, or name another --out",
-            )
-    split = Split.model_validate(before["split"]) if before else None
-    quick = replace(options, time=None, steps=1, split=split)
-    ways = [
-        replace(quick, model=v.model or options.model, settings=(*options.settings, *v.settings), labels=v.labels)
-        for v in variants
-    ]
-    prepared = prepare(data, replace(quick, model=ways[0].model, settings=ways[0].settings))
-    for way in ways:  # nothing trains before all are known to fit
-        if way.labels is not None and way.labels > len(prepared.split.train):
-            raise UsageError(
-                "so many annotated images are not there to train on",
-                found=way.labels,
-                expected=f"at most {len(prepared.split.train)}",
-            )
-        plan_for(prepared.dataset, prepared.fingerprint, way)
-    if before is None:
-        write_json(path / DESCRIPTION, {"of": same, "split": prepared.split.model_dump(mode="json")})
-    return prepared.split, prepared.dataset
+def _all_of(path: Path, variants: Sequence[Variant]) -> tuple[tuple[Variant, ...], list[Cell], dict[Variant, str]]:
+    """All variants, finished cells and faults of a folder, also of earlier calls, named alike."""
+    found = read_cells(path)
+    every = named((*variants, *(cell.variant for cell in found)))
+    own = {variant: variant for variant in every}
+    faults = {cell.variant: cell.fault for cell in found if cell.fault}
+    return every, [replace(cell, variant=own[cell.variant]) for cell in found if cell.finished], faults
 
 
 def _summarise(
@@ -288,7 +287,7 @@ def _image_scores(cell: Cell, part: str, groups: dict[str, str]) -> dict[str, fl
 
 def _costs(cells: Sequence[Cell]) -> dict[str, float]:
     measured = [read_json(cell.path / MEASURED) for cell in cells]
-    keys = [key for key in (measured[0] if measured else {}) if key != "model"]
+    keys = [key for key in (measured[0] if measured else {}) if key not in NETWORK]
     return {key: float(median(one[key] for one in measured)) for key in keys}
 
 
@@ -299,6 +298,12 @@ def _curve(rows: Sequence[Row], split: Split, groups: Sequence[str]) -> Learning
         return None
     tables = {row.variant.labels or len(split.train): row.scores for row in rows if len(row.scores) and not row.fault}
     return learning_curve(tables, groups, generator=np.random.default_rng(0))
+
+
+def network_text(network: Mapping[str, Any]) -> str:
+    """A row's network in words: "unet, depth 3, width 16"."""
+    sizes = (f"{key} {network[key]}" for key in ("depth", "width") if network[key] is not None)
+    return ", ".join([network["model"] or "–", *sizes])
 
 
 def write_comparison(comparison: Comparison) -> None:
@@ -318,6 +323,7 @@ def _line(row: Row) -> dict[str, Any]:
     versus = row.versus
     return {
         "variant": row.variant.name,
+        **row.network,
         "trainings": len(row.scores),
         "dice": mean,
         "low": low,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from unetkit.compare.comparison import Comparison, Row
+from unetkit.compare.comparison import Comparison, Row, network_text
 from unetkit.compare.curve import NEXT, forecast_text
 from unetkit.compare.differences import SAID, difference_text, mean_over
 from unetkit.compare.disputed import Disputed, most_disputed
@@ -80,6 +80,7 @@ def render(comparison: Comparison, disputed: Sequence[Disputed] | None) -> str:
         differences=both(partial(differences, against, said, comparison.rows[0].variant.name)) if against else None,
         images=both(partial(image_by_image, marks, [mean_over(row.scores) for row in scored])) if marks else None,
         curve=_curve(comparison, colours),
+        no_curve=comparison.no_curve,
         disputed=None if disputed is None else [_dispute(one, names, comparison) for one in disputed],
         legend=[
             (word, "#{:02x}{:02x}{:02x}".format(*ERROR_COLOURS[kind]))
@@ -146,6 +147,7 @@ def _table_row(folder: Path, row: Row, colour: str) -> dict[str, Any]:
     alone = ", of images alone" if len(row.scores) < 2 else ""
     return {
         "name": row.variant.name,
+        "network": network_text(row.network),
         "colour": colour,
         "fault": row.fault,
         "score": None if mean is None else f"{mean:.3f}",
