@@ -226,6 +226,8 @@ def skip_levels(skips: str | Sequence[int], depth: int) -> tuple[int, ...]:
         return (0,) if depth else ()
     if isinstance(skips, str) or not set(skips) <= set(range(depth)):
         raise UsageError(
-            "skips cannot be used", found=repr(skips), expected=f"'all', 'none', 'top', or levels below the depth, {depth}"
+            "skips cannot be used",
+            found=repr(skips),
+            expected=f"'all', 'none', 'top', or levels below the depth, {depth}",
         )
     return tuple(sorted(set(skips)))

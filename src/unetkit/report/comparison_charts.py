@@ -81,26 +81,15 @@ def score_against_cost(marks: Sequence[Mark], costs: Sequence[float], *, label: 
         parts.append(text(shown, x(value), bottom + 18, class_="tick", text_anchor="middle"))
     parts.append(tag("line", class_="axis", x1=left, x2=right, y1=bottom, y2=bottom))
     parts.append(text(label, (left + right) / 2, bottom + 38, class_="tick", text_anchor="middle"))
-    taken: list[float] = []
     for mark, cost in zip(marks, costs, strict=True):
         parts.append(_error_bar(mark, x(cost), y))
-    for index in sorted(range(len(marks)), key=lambda i: y(marks[i].mean)):
-        at = y(marks[index].mean) + 4
-        while any(abs(at - other) < 13 for other in taken):  # names below each other do not overlap
-            at += 1
-        taken.append(at)
-        end = x(costs[index]) > (left + right) / 2
-        where = x(costs[index]) + (-9 if end else 9)
-        parts.append(
-            text(elide(marks[index].name, 26), where, at, class_="small-name", text_anchor="end" if end else "start")
-        )
     told = "; ".join(f"{m.name}: {m.mean:.3f} at {number(c)}" for m, c in zip(marks, costs, strict=True))
     return document(width, height, f"Score against {label}. {told}", *parts)
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
-    room = max(0.02, 0.12 * (high - low))
+    room = max(0.005, 0.15 * (high - low))
     return max(0.0, low - room), min(1.0, high + room)
 
 
