@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -10,6 +11,9 @@ import numpy as np
 import pytest
 
 from unetkit.formats import write_image, write_mask
+
+# a shell's background job ignores Ctrl+C, and so would every process that the tests start and interrupt
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # test times vary with the machine: a slow example is no failure
 hypothesis.settings.register_profile("unetkit", deadline=None, derandomize=True)
