@@ -99,8 +99,7 @@ def run_cell(arguments: argparse.Namespace, name: str, system: str) -> dict[str,
 def train_unetkit(data: Path, out: Path, minutes: float) -> dict[str, Any]:
     """The two commands a user would type; predictions become class indices for the judge."""
     program = [str(Path(sys.executable).with_name("unetkit"))]
-    if data.name in STATEMENTS:
-        data = stated_copy(data, out / "data" / data.name)
+    data = stated_copy(data, out / "data" / data.name)
     budget = ["--time", f"{minutes * 60:g}s", "--out", str(out / "run"), "--json"]
     run([*program, "train", str(data), *budget, *TRAIN_FLAGS.get(data.name, [])])
     split = json.loads((data / "splits.json").read_text())["test"]
@@ -114,7 +113,10 @@ def train_unetkit(data: Path, out: Path, minutes: float) -> dict[str, Any]:
 
 
 def stated_copy(data: Path, copy: Path) -> Path:
-    """The data set, by links, with a classes.yaml."""
+    """The data set; by links and with a classes.yaml where one is needed."""
+    if data.name not in STATEMENTS:
+        return data
+    shutil.rmtree(copy, ignore_errors=True)
     copy.mkdir(parents=True)
     for entry in data.iterdir():
         (copy / entry.name).symlink_to(entry.resolve())

@@ -13,11 +13,11 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import shutil
 from datetime import date
 from pathlib import Path
 
 import torch
+from against_smp import TRAIN_FLAGS, stated_copy  # beside this file
 
 import unetkit
 from unetkit.compare import Comparison, Row, Watch, compare, write_page
@@ -34,11 +34,6 @@ SETS = (
     "retina_drive",
     "burnscars_s2_5band",
 )
-LEAKING = {"nuclei_dsb2018"}
-"""Its groups are kinds of image over which its given split is stratified, not patients."""
-
-STATEMENTS = {"camvid": "ignore_values: [11]\n"}
-"""What a user has to state in classes.yaml."""
 
 
 def main() -> None:
@@ -60,26 +55,14 @@ def main() -> None:
 def compare_on(arguments: argparse.Namespace, name: str) -> tuple[str, Comparison]:
     """The plan's own choice, and the comparison of all members beside it."""
     data = stated_copy(arguments.data / name, arguments.work / "data" / name)
-    options = Options(time=arguments.seconds, allow_leakage=name in LEAKING)
-    chosen = prepare(data, Options(steps=1, allow_leakage=name in LEAKING)).plan.model.name
+    options = Options(time=arguments.seconds, allow_leakage=name in TRAIN_FLAGS)
+    chosen = prepare(data, Options(steps=1, allow_leakage=name in TRAIN_FLAGS)).plan.model.name
     models = [chosen, *(model for model in arguments.models if model != chosen)]
     out = arguments.work / f"{name}_{arguments.seconds:g}s"
     watch = Watch(say=print)
     comparison = compare(data, models, seeds=arguments.seeds, options=options, out=out, watch=watch)
     write_page(comparison)
     return chosen, comparison
-
-
-def stated_copy(data: Path, copy: Path) -> Path:
-    """The data set, by links and with a classes.yaml where one is needed."""
-    if data.name not in STATEMENTS:
-        return data
-    shutil.rmtree(copy, ignore_errors=True)
-    copy.mkdir(parents=True)
-    for entry in data.iterdir():
-        (copy / entry.name).symlink_to(entry.resolve())
-    (copy / "classes.yaml").write_text(STATEMENTS[data.name])
-    return copy
 
 
 def tabulate(done: dict[str, tuple[str, Comparison]], arguments: argparse.Namespace) -> str:

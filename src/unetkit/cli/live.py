@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from unetkit.compare import Watch
     from unetkit.compare.cells import Cell
 
+STOPPING = "stopping after this step; once more stops at once"
+
 PLAIN_SECONDS = 10.0
 """Where the output is no terminal, a line comes about this often."""
 
@@ -39,7 +41,7 @@ class TrainingDisplay:
         self.console = console
         self.leads = os.environ.get("RANK", "0") == "0"
         self.quiet = quiet or not self.leads
-        self.interrupts = Interrupts(lambda: self.say("stopping after this step; once more stops at once"))
+        self.interrupts = Interrupts(lambda: self.say(STOPPING))
         self.spoken = monotonic()
         self.bar = Progress(
             TextColumn("{task.description}"),
@@ -190,7 +192,7 @@ def comparison_display(*, quiet: bool = False) -> Iterator[Watch]:
             say(what)
         bar.update(task, description=what, total=count, completed=number - 1 + share)
 
-    interrupts = Interrupts(lambda: say("stopping after this step; once more stops at once"))
+    interrupts = Interrupts(lambda: say(STOPPING))
     try:
         with interrupts.handled(), bar:
             yield Watch(progress=progress, say=say, stop=interrupts.asked, deferring=interrupts.deferring)

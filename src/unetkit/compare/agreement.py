@@ -72,7 +72,7 @@ def _require_comparable(variants: Sequence[Variant], options: Options) -> None:
     if options.labels is not None:
         mend = f"compare(…, labels=[{options.labels}, None])"
         raise UsageError("a comparison has its own numbers of annotated images", mend=mend)
-    require_one_length(_time(options), options.steps, ())
+    require_one_length(options.budget, options.steps, ())
     for setting in chain(options.settings, *(variant.settings for variant in variants)):
         if setting.partition("=")[0].strip() == "training.seed":
             raise UsageError(
@@ -83,16 +83,12 @@ def _require_comparable(variants: Sequence[Variant], options: Options) -> None:
             )
 
 
-def _time(options: Options) -> float | None:
-    return options.time if options.time is not None or options.steps is not None else 600.0
-
-
 def _description(data: Path, options: Options) -> dict[str, Any]:
     """What must be the same each time a comparison is gone on with."""
     return {
         "data": str(data.resolve()),
         "files": _digest(data),
-        "time": _time(options),
+        "time": options.budget,
         "steps": options.steps,
         "settings": list(options.settings),
         "device": choose_device(options.device).type,

@@ -16,6 +16,7 @@ from unetkit.compare.differences import SAID, difference_text, mean_over
 from unetkit.compare.disputed import Disputed, most_disputed
 from unetkit.files import read_json, write_text
 from unetkit.pipeline import load_predictor
+from unetkit.report.charts import hex_colour
 from unetkit.report.comparison_charts import (
     Mark,
     colour_of,
@@ -24,7 +25,7 @@ from unetkit.report.comparison_charts import (
     learning_curve,
     score_against_cost,
 )
-from unetkit.report.html import NARROW, both, page
+from unetkit.report.html import ERROR_NAMES, NARROW, both, page
 from unetkit.report.overlay import ERROR_COLOURS, FALSE_ALARM, FOUND, MISSED, WRONG_CLASS, blend, overlay, paint_labels
 from unetkit.report.pictures import fit_image, fit_labels, photograph
 
@@ -64,7 +65,7 @@ def render(comparison: Comparison, disputed: Sequence[Disputed] | None) -> str:
     against = [Mark(name, of.mean, of.low, of.high, colours[name]) for name, of in differing]
     said = [SAID[of.verdict] for _, of in differing]
     of = read_json(comparison.path / "comparison.json")["of"]
-    classes = comparison.dataset.classes
+    kinds = (FOUND, FALSE_ALARM, MISSED, *([WRONG_CLASS] if len(comparison.dataset.classes) > 2 else []))
     return page(
         "comparison.html.j2",
         styles=("chart.css", "report.css", "comparison.css"),
@@ -82,11 +83,7 @@ def render(comparison: Comparison, disputed: Sequence[Disputed] | None) -> str:
         curve=_curve(comparison, colours),
         no_curve=comparison.no_curve,
         disputed=None if disputed is None else [_dispute(one, names, comparison) for one in disputed],
-        legend=[
-            (word, "#{:02x}{:02x}{:02x}".format(*ERROR_COLOURS[kind]))
-            for word, kind in (("found", FOUND), ("false alarm", FALSE_ALARM), ("missed", MISSED))
-        ]
-        + ([("wrong class", "#{:02x}{:02x}{:02x}".format(*ERROR_COLOURS[WRONG_CLASS]))] if len(classes) > 2 else []),
+        legend=[(ERROR_NAMES[kind], hex_colour(ERROR_COLOURS[kind])) for kind in kinds],
     )
 
 

@@ -135,9 +135,7 @@ class Beginning(BaseModel):
 def _begin(data: Path, folds: int, options: Options) -> tuple[Beginning, CheckReport]:
     """The beginning of a cross-validation, once the options fit each other and the data, and no split leaks."""
     began = monotonic()
-    seed, plan, time = seed_of(options), stated_plan(options), options.time
-    if time is None and options.steps is None and plan is None:
-        time = 600.0
+    seed, plan, time = seed_of(options), stated_plan(options), options.budget
     if time is not None and time < folds * LEAST_TIME:
         least = f"{folds * LEAST_TIME:g} s or more"
         raise UsageError(f"the time is too short for {folds} folds", found=f"{time:g} s", expected=least)

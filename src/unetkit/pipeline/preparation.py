@@ -18,6 +18,9 @@ from unetkit.losses import automatic_class_weights
 from unetkit.plan import Plan, build_network, make_plan, read_plan
 from unetkit.training.parallel import choose_device
 
+DEFAULT_TIME = 600.0
+"""Seconds of training where nobody said how long."""
+
 LEAK_RULES = ("straddling-groups", "exact-duplicates", "near-duplicates")
 """Findings about the given split that --allow-leakage accepts."""
 
@@ -62,6 +65,12 @@ class Options:
     plan: Plan | Path | None = None
     split: Split | None = None
     labels: int | None = None
+
+    @property
+    def budget(self) -> float | None:
+        """Seconds to train in: as stated, else 600; None where steps or a stated plan say how long."""
+        unsaid = self.time is None and self.steps is None and self.plan is None
+        return DEFAULT_TIME if unsaid else self.time
 
 
 def prepare(
@@ -191,7 +200,7 @@ def _planned(facts: Fingerprint, num_classes: int, options: Options) -> Plan:
     return make_plan(
         facts,
         num_classes=num_classes,
-        time=600.0 if options.time is None and options.steps is None else options.time,
+        time=options.budget,
         steps=options.steps,
         model=options.model,
         device=choose_device(options.device),
