@@ -2,6 +2,7 @@
 
     python benchmarks/family.py --data DATA --seconds 120 [--sets …] [--models …] [--work bench]
 
+With OMP_NUM_THREADS=1 two such commands, each for half of the sets, fill two cores and measure equal time of one core.
 Each data set is one `unetkit compare`, so an interrupted run goes on, and each comparison has its page below --work.
 The first columns name the member that the plan would choose, and show it: it is trained whether --models names it or
 not. Scores are mean Dice of the test images after so many seconds; in brackets the seconds it takes to predict a
@@ -73,7 +74,7 @@ def tabulate(done: dict[str, tuple[str, Comparison]], arguments: argparse.Namesp
         rows = {row.variant.model: row for row in comparison.rows}
         cells = [_cell(rows[model]) for model in (chosen, *arguments.models)]
         lines.append(f"| {name} | {chosen} | {' | '.join(cells)} |")
-    machine = f"{platform.machine()}, {os.cpu_count()} cores"
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} of them for a training"
     versions = f"torch {torch.__version__}; unetkit {unetkit.__version__}"
     lines += [
         "",

@@ -8,10 +8,17 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
+from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from unetkit.errors import FileError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
@@ -68,6 +75,31 @@ def sweep(folder: Path) -> None:
     for path in folder.rglob(".*"):
         if is_temporary(path) and path.is_file():
             path.unlink()
+
+
+def sweep_beside(path: Path) -> None:
+    """Take away what killed writers left half-written of one file; nobody else may be writing it."""
+    for one in path.parent.glob(f".{escape(path.stem)}.*{escape(path.suffix)}"):
+        if is_temporary(one) and one.is_file():
+            one.unlink()
+
+
+def lock(file: IO[bytes] | FileIO, path: Path) -> None:
+    """Keep other processes from an open file until it is closed; where the system has no such locks, nothing.
+
+    Args:
+        file: open for writing.
+        path: named in the error.
+
+    Raises:
+        FileError: another process has it.
+    """
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise FileError("is in use by another process", file=path, mend="wait for it, or name another --out") from error
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,17 @@ class Geometry:
     unit: str = "px"
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def nodata(self) -> float | None:
+        """The number that stands for missing data, where the file states one."""
+        nodata: float | None = self.extra.get("nodata")
+        return nodata
+
+    def with_nodata(self, nodata: float | None) -> Geometry:
+        """The same place with another number for missing data, or with none."""
+        extra = {key: value for key, value in self.extra.items() if key != "nodata"}
+        return replace(self, extra=extra if nodata is None else {**extra, "nodata": nodata})
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
@@ -56,6 +67,11 @@ class Image:
         """Spatial shape: (H, W) or (D, H, W)."""
         return self.pixels.shape[1:]
 
+    @property
+    def nodata(self) -> float | None:
+        """The number that stands for missing data, where the file states one."""
+        return self.geometry.nodata
+
 
 @dataclass(frozen=True, slots=True)
 class LabelMap:
@@ -72,3 +88,36 @@ class LabelMap:
     classes: Classes
     geometry: Geometry = Geometry()
     path: Path | None = None
+
+
+def without_data(pixels: Array, nodata: float | None) -> npt.NDArray[np.bool_] | None:
+    """Where an image has no data.
+
+    Args:
+        pixels: array C *S.
+        nodata: the number that stands for missing data; None where the file states none.
+
+    Returns:
+        bool *S: every channel holds that number or, where it is NaN, any channel is NaN. None where nothing is missing.
+
+    Example:
+        >>> without_data(np.array([[0, 7]]), 0)
+        array([ True, False])
+    """
+    missing: npt.NDArray[np.bool_] | None
+    if nodata is None:
+        return None
+    if np.isnan(nodata):
+        missing = np.any(np.isnan(pixels), axis=0) if pixels.dtype.kind == "f" else None
+    elif pixels.dtype.kind in "ui" and not _holds(pixels.dtype, nodata):
+        missing = None
+    else:
+        with np.errstate(over="ignore"):  # the text of a tag may round the largest float32 up
+            missing = (pixels == np.asarray(nodata).astype(pixels.dtype)).all(0)
+    return missing if missing is not None and missing.any() else None
+
+
+def _holds(dtype: np.dtype[Any], number: float) -> bool:
+    """Whether a type of whole numbers has this one."""
+    info = np.iinfo(dtype)
+    return bool(np.isfinite(number)) and number == int(number) and info.min <= int(number) <= info.max

@@ -43,6 +43,14 @@ def test_a_run_leaves_behind_what_the_documentation_names(run: Path) -> None:
     assert json.loads((run / "STATUS.json").read_text())["state"] == "done"
 
 
+def test_a_cross_validation_is_resumed_as_one(discs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "folds"
+    unetkit("train", discs, "--steps", 3, *TINY, "--folds", 2, "--out", out)
+    shutil.rmtree(out / "fold_2")
+    unetkit("train", discs, "--out", out, "--resume")
+    assert (out / "fold_2" / "weights" / "best.safetensors").is_file()
+
+
 def test_check_says_ready_and_speaks_json(discs: Path) -> None:
     assert "ready to train on" in unetkit("check", discs).stdout
     assert json.loads(unetkit("check", discs, "--json").stdout)["ok"] is True

@@ -15,7 +15,7 @@ from unetkit.dataset.patches import PatchSource
 from unetkit.errors import MissingExtra
 from unetkit.formats import write_image, write_mask
 from unetkit.image import Image
-from unetkit.losses import build_loss
+from unetkit.losses import LOSSES, build_loss
 from unetkit.models import MODELS, Segmenter
 from unetkit.plan import Plan, build_network
 from unetkit.prediction import Predictor
@@ -79,6 +79,32 @@ def trained(data: Path, plan: Plan, run: Path, *, stop_after: int | None = None)
     assert state["step"] == 4
     weights: dict[str, torch.Tensor] = state["model"]
     return weights
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(("name", "dims"), CASES)
+def test_every_loss_teaches_every_member(name: str, dims: int, loss: str) -> None:
+    """At every level that has logits, with unlabelled pixels: the loss is a number and reaches all weights."""
+    plan = plan_of(name, dims)
+    torch.manual_seed(0)
+    try:
+        network = build_network(plan, pretrained=False)
+    except MissingExtra as missing:
+        pytest.skip(str(missing))
+    x = torch.randn(2, 1, *(24, 17, 20)[-dims:])
+    target = (x[:, 0] > 0).long()
+    valid = torch.ones_like(target, dtype=torch.bool)
+    valid[:, :3] = False
+    criterion = build_loss(loss, num_classes=2, class_weights=(1.0, 2.0) if "weighted" in loss else None)
+    total = torch.zeros(())
+    for logits in network.forward_levels(x):
+        stride = tuple(slice(None, None, -(-n // m)) for n, m in zip(target.shape[1:], logits.shape[2:], strict=True))
+        total = total + criterion(logits, target[(slice(None), *stride)], valid[(slice(None), *stride)])
+    total.backward()
+    assert torch.isfinite(total)
+    gradients = {key: parameter.grad for key, parameter in network.named_parameters() if parameter.requires_grad}
+    assert all(gradient is not None and torch.isfinite(gradient).all() for gradient in gradients.values())
+    assert any(gradient.abs().max() > 0 for gradient in gradients.values() if gradient is not None)
 
 
 @pytest.mark.parametrize(("name", "dims"), CASES)

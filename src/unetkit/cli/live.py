@@ -132,18 +132,30 @@ class PredictionDisplay:
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.percentage:>3.0f} %  {task.fields[rate]}  left"),
             TimeRemainingColumn(),
             console=console,
             transient=True,
             disable=quiet or not console.is_terminal,
         )
         self.task: Any = None
+        self.name = ""
+        self.begun = self.spoken = monotonic()
+        self.done_before = 0.0
 
-    def progress(self, name: str, share: float) -> None:
+    def progress(self, name: str, share: float, pixels: int) -> None:
+        now = monotonic()
+        if name != self.name or not pixels:
+            self.name, self.begun, self.spoken, self.done_before = name, now, now, share
+        seconds, done = now - self.begun, share - self.done_before
+        rate = f"{done * pixels / seconds / 1e6:.2f} Mpx/s" if done > 0 and seconds > 0.5 else ""
         if self.task is None:
-            self.task = self.bar.add_task(name, total=1.0)
-        self.bar.update(self.task, description=name, completed=share)
+            self.task = self.bar.add_task(name, total=1.0, rate=rate)
+        self.bar.update(self.task, description=name, completed=share, rate=rate)
+        if self.bar.disable and not self.quiet and now - self.spoken > PLAIN_SECONDS and done > 0:
+            self.spoken = now
+            left = seconds / done * (1 - share)
+            self.console.print(f"{name}  {share:.0%}  {rate}  left {left:.0f} s", markup=False, highlight=False)
 
     def finished(self, result: Prediction) -> None:
         if isinstance(result.fault, UnetkitError):

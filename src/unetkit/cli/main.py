@@ -9,7 +9,7 @@ import typer
 
 from unetkit.cli.judging import compare, evaluate, score
 from unetkit.cli.options import AllowLeakage, Data, Device, Json, Model, Run, Seed, Set, Steps, Time, Tta, options_of
-from unetkit.cli.values import reporting, say_json, seconds
+from unetkit.cli.values import reporting, say_json, seconds, tile_side
 
 app = typer.Typer(
     help="Image segmentation with U-Nets: from a folder of images and a few masks to a model you can trust.",
@@ -99,9 +99,12 @@ def train(
         from unetkit.errors import UsageError
         from unetkit.pipeline import cross_validate
         from unetkit.pipeline import train as train_on
+        from unetkit.training import RunFolder
 
         if folds == 1:
             raise UsageError("one fold is no cross-validation", mend="--folds 5, or leave it out")
+        if resume and out is not None and not folds:
+            folds = len((RunFolder(out).read_json("folds.json") or {}).get("folds", ()))
         options = replace(
             options_of(time, steps, model, device, seed, settings), plan=plan, allow_leakage=allow_leakage
         )
@@ -127,10 +130,15 @@ def predict(
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     save: Annotated[str, typer.Option(help="Any of labels, probabilities, overlay, with commas.")] = "labels",
     tta: Tta = None,
-    tile: Annotated[int | None, typer.Option(min=0, help="Side of the tiles in pixels; 0 chooses.")] = None,
+    tile: Annotated[
+        str | None, typer.Option(metavar="whole|N", help="One pass, or the side of the tiles in pixels; 0 chooses.")
+    ] = None,
     prune: Annotated[int | None, typer.Option(min=0, help="Poolings to keep of a UNet++: faster; 0 for all.")] = None,
     device: Device = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Pass over images whose results exist: goes on after a stop.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Masks for new images, in the encoding of the masks the model was trained on."""
@@ -139,12 +147,19 @@ def predict(
         from unetkit.pipeline import load_predictor
         from unetkit.pipeline import predict as predict_images
 
-        predictor = load_predictor(run, device=device, augment=tta, tile=tile, prune=prune)
+        predictor = load_predictor(run, device=device, augment=tta, tile=tile_side(tile), prune=prune)
         kinds = [kind.strip() for kind in save.split(",") if kind.strip()]
         faults, written = [], []
         with prediction_display(quiet=as_json) as display:
             results = predict_images(
-                run, inputs, out, save=kinds, overwrite=overwrite, predictor=predictor, progress=display.progress
+                run,
+                inputs,
+                out,
+                save=kinds,
+                overwrite=overwrite,
+                skip_existing=skip_existing,
+                predictor=predictor,
+                progress=display.progress,
             )
             for result in results:
                 display.finished(result)

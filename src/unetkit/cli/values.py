@@ -56,6 +56,27 @@ def levels(text: str) -> tuple[int, ...] | None:
     return tuple(int(part) for part in parts)
 
 
+def tile_side(text: str | None) -> int | None:
+    """The side of the tiles, such as 512; more than any image has, for "whole".
+
+    Raises:
+        UsageError: neither.
+
+    Example:
+        >>> tile_side("512"), tile_side("whole")
+        (512, 2147483648)
+    """
+    if text is None:
+        return None
+    if text.strip() == "whole":
+        from unetkit.prediction import WHOLE
+
+        return WHOLE
+    if not text.strip().isdecimal():
+        raise UsageError("the tile is not understood", found=repr(text), expected="whole, or pixels, such as 512")
+    return int(text)
+
+
 @contextmanager
 def reporting(as_json: bool = False) -> Iterator[None]:
     """Turn errors that are the user's to mend into one message and an exit code, without a traceback."""
@@ -75,9 +96,12 @@ def reporting(as_json: bool = False) -> Iterator[None]:
         print(f"error: out of memory ({what}). To mend it: {mend}", file=sys.stderr)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
-        again = ["--overwrite"] if sys.argv[1:2] == ["predict"] and "--overwrite" not in sys.argv else []
-        words = shlex.join(["unetkit", *sys.argv[1:], *again])
-        print(f"stopped; every file that stands is whole. To begin again: {words}", file=sys.stderr)
+        words = [word for word in sys.argv[1:] if word != "--skip-existing"]
+        what = f"To begin again: {shlex.join(['unetkit', *words])}"
+        if words[:1] == ["predict"]:
+            words = [word for word in words if word != "--overwrite"]
+            what = f"To go on: {shlex.join(['unetkit', *words, '--skip-existing'])}"
+        print(f"stopped; every file that stands is whole. {what}", file=sys.stderr)
         raise typer.Exit(130) from None
     except BrokenPipeError:  # the reader of our output left: nothing is wrong
         sys.stderr.close()

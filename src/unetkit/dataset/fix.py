@@ -262,7 +262,7 @@ def _write_mask(source: Path, destination: Path, table: Mapping[int, int]) -> No
     if coloured:
         mapped = np.stack([mapped >> 16, mapped >> 8 & 255, mapped & 255], axis=-1)
     palette = raw.palette if raw.palette is not None and new.max() < len(raw.palette) else None
-    write_mask(destination, mapped.astype(raw.values.dtype), palette=palette, geometry=raw.geometry)
+    write_mask(destination, mapped.astype(raw.values.dtype), palette=palette, geometry=raw.geometry.with_nodata(None))
 
 
 def _lossless(path: Path, mask: MaskFacts) -> Path:

@@ -7,6 +7,7 @@ normalised exactly as the whole image would be.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from unetkit.errors import FileError
-from unetkit.image import Image
+from unetkit.image import Image, without_data
 
 SAMPLED_PIXELS = 4_000_000
 """Statistics of larger images are taken on an even grid of about this many pixels."""
@@ -45,12 +46,13 @@ class NormalizationPlan(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """What `apply` needs: per-channel clipping limits, means and deviations, each of shape (C,)."""
+    """What `apply` needs: clipping limits, means and deviations, each of shape (C,), and the nodata number."""
 
     low: npt.NDArray[np.float32]
     high: npt.NDArray[np.float32]
     mean: npt.NDArray[np.float32]
     std: npt.NDArray[np.float32]
+    nodata: float | None = None
 
 
 def measure(image: Image, plan: NormalizationPlan) -> Statistics:
@@ -66,20 +68,46 @@ def measure(image: Image, plan: NormalizationPlan) -> Statistics:
     Raises:
         FileError: the image holds NaN or infinite pixels.
     """
-    pixels = image.pixels
-    channels = pixels.shape[0]
-    flat = pixels.reshape(channels, -1)
-    sample = flat[:, :: max(1, flat[0].size * channels // SAMPLED_PIXELS)].astype(np.float64)
+    flat = image.pixels.reshape(len(image.pixels), -1)
+    return measure_sample(flat[:, :: sampling_step(*flat.shape)], plan, nodata=image.nodata, file=image.path)
+
+
+def sampling_step(channels: int, pixels: int) -> int:
+    """Of an image of so many channels and pixels, every how many-th pixel is looked at, in row-major order."""
+    return max(1, pixels * channels // SAMPLED_PIXELS)
+
+
+def measure_sample(
+    sample: npt.NDArray[Any], plan: NormalizationPlan, *, nodata: float | None = None, file: Path | None = None
+) -> Statistics:
+    """The statistics of an image from a sample of its pixels; those without data do not count.
+
+    Args:
+        sample: C N, every `sampling_step`-th pixel.
+        plan: which statistics to take.
+        nodata: the number that stands for missing data.
+        file: named in the error.
+
+    Raises:
+        FileError: as for `measure`.
+    """
+    channels = len(sample)
+    missing = without_data(sample, nodata)
+    if missing is not None and not missing.all():
+        sample = sample[:, ~missing]
+    elif missing is not None:
+        sample = np.zeros((channels, 1))  # nothing to be normalised
+    sample = sample.astype(np.float64)
     if not np.isfinite(sample).all():
         raise FileError(
             "holds NaN or infinite pixels",
-            file=image.path,
-            found=f"{int((~np.isfinite(flat)).sum())} of them",
+            file=file,
+            found=f"{int((~np.isfinite(sample)).sum())} among {sample.size} that were looked at",
             mend="unetkit check DATA --fix OUT replaces them, or mask them out before",
         )
     if plan.kind == "none":
         ones = np.ones(channels, np.float32)
-        return Statistics(ones * -np.inf, ones * np.inf, ones * 0, ones)
+        return Statistics(ones * -np.inf, ones * np.inf, ones * 0, ones, nodata)
     if not plan.per_channel:
         sample = sample.reshape(1, -1)
     low, high = np.percentile(sample, (plan.low, plan.high), axis=1)
@@ -88,8 +116,10 @@ def measure(image: Image, plan: NormalizationPlan) -> Statistics:
     else:
         clipped = np.clip(sample, low[:, None], high[:, None])
         mean, std = clipped.mean(1), clipped.std(1)
-    columns = [np.broadcast_to(v, (channels,)).astype(np.float32) for v in (low, high, mean, np.maximum(std, 1e-6))]
-    return Statistics(*columns)
+    low, high, mean, std = (
+        np.broadcast_to(value, (channels,)).astype(np.float32) for value in (low, high, mean, np.maximum(std, 1e-6))
+    )
+    return Statistics(low, high, mean, std, nodata)
 
 
 def apply(pixels: npt.NDArray[Any], statistics: Statistics) -> npt.NDArray[np.float32]:
@@ -100,7 +130,7 @@ def apply(pixels: npt.NDArray[Any], statistics: Statistics) -> npt.NDArray[np.fl
         statistics: of the whole image.
 
     Returns:
-        New float32 array C *S; a constant image gives zeros.
+        New float32 array C *S; a constant image gives zeros, and so does NaN where it stands for missing data.
 
     Raises:
         FileError: NaN among the pixels (the statistics are sampled, so a rare one is met only here).
@@ -109,7 +139,10 @@ def apply(pixels: npt.NDArray[Any], statistics: Statistics) -> npt.NDArray[np.fl
     out = np.clip(pixels.astype(np.float32), statistics.low[column], statistics.high[column])
     out -= statistics.mean[column]
     out /= statistics.std[column]
-    if np.isnan(out).any():
+    undefined = np.isnan(out)
+    if undefined.any() and statistics.nodata is not None and np.isnan(statistics.nodata):
+        out[undefined] = 0
+    elif undefined.any():
         raise FileError("holds NaN pixels", mend="unetkit check DATA --fix OUT replaces them")
     return out
 

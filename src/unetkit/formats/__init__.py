@@ -16,7 +16,7 @@ from unetkit.errors import FileError
 from unetkit.formats.bmp import BMP
 from unetkit.formats.content import reading, recognise
 from unetkit.formats.convert import as_header, as_image, as_mask, crop
-from unetkit.formats.format import Format, Header, Layout, Output, Palette, RawMask, Stored
+from unetkit.formats.format import Format, Header, Layout, Output, Palette, RawMask, Stored, Streamed
 from unetkit.formats.jpeg import JPEG
 from unetkit.formats.npy import NPY
 from unetkit.formats.png import PNG
@@ -37,8 +37,9 @@ SUFFIXES: tuple[str, ...] = tuple(suffix for format in FORMATS.values() for suff
 """File name endings of all formats, lower case."""
 
 __all__ = [
-    "FORMATS", "SUFFIXES", "Format", "Header", "Layout", "Output", "RawMask", "Stored",
-    "is_image_path", "read_header", "read_image", "read_mask", "read_window", "write_image", "write_mask",
+    "FORMATS", "SUFFIXES", "Format", "Header", "Layout", "Output", "RawMask", "Stored", "Streamed",
+    "check_streamed", "is_image_path", "read_header", "read_image", "read_mask", "read_window", "write_image",
+    "write_mask", "write_streamed",
 ]  # fmt: skip
 
 
@@ -240,6 +241,60 @@ def write_mask(
             expected="(H, W), (D, H, W), or (H, W, 3) of colours, no axis empty",
         )
     _write(path, Output(pixels, geometry or Geometry(), palette, mask=True))
+
+
+def write_streamed(path: str | PathLike[str], output: Streamed) -> None:
+    """Write an image or a mask that is never in memory as a whole; whole or not at all.
+
+    Args:
+        path: where it shall stand; the suffix says the format (.tif).
+        output: what to store; it is asked for one piece after the other.
+
+    Raises:
+        FileError: the format cannot be written so, or cannot hold this type, shape or geometry without loss.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "zeros.tif"
+        >>> zeros = lambda channel, window: np.zeros([part.stop - part.start for part in window], np.uint8)
+        >>> write_streamed(file, Streamed((1, 300, 400), np.dtype(np.uint8), zeros, Geometry(), mask=True))
+        >>> read_header(file).shape
+        (1, 300, 400)
+    """
+    path = Path(path)
+    format = _streaming(path)
+    assert format.write_streamed is not None
+    format.write_streamed(path, output)
+
+
+def check_streamed(path: str | PathLike[str], output: Streamed) -> None:
+    """Refuse what `write_streamed` would refuse, before there is anything to be written.
+
+    Args:
+        path: where it shall stand.
+        output: what is to be stored; it is asked for nothing yet.
+
+    Raises:
+        FileError: as for `write_streamed`.
+    """
+    path = Path(path)
+    format = _streaming(path)
+    if format.check_streamed is not None:
+        format.check_streamed(path, output)
+
+
+def _streaming(path: Path) -> Format:
+    format = next((format for format in FORMATS.values() if path.suffix.lower() in format.suffixes), None)
+    if format is None or format.write_streamed is None:
+        able = [suffix for one in FORMATS.values() if one.write_streamed for suffix in one.suffixes]
+        raise FileError(
+            "cannot be written piece by piece in this format",
+            file=path,
+            found=f"suffix '{path.suffix}'",
+            expected=", ".join(able),
+            mend=f"the image is too large for memory: name it {path.stem}{able[0]}, if that is what it holds",
+        )
+    return format
 
 
 def _write(path: Path, output: Output) -> None:

@@ -80,6 +80,27 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Streamed:
+    """What a writer shall store piece by piece.
+
+    Args:
+        shape: (C, *S); a mask has one channel, or three uint8 channels of colour.
+        dtype: of the numbers.
+        read: (channel, window of *S) -> the numbers, *window.
+        geometry: spacing and reference to keep.
+        mask: whether the numbers are labels.
+        identity: stands for the contents where a format wants a name for them that no other file has.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    read: Callable[[int, Window], Array]
+    geometry: Geometry
+    mask: bool
+    identity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Format:
     """One file format.
 
@@ -93,6 +114,8 @@ class Format:
             None where the format can only be decoded whole.
         read_mask: a mask as it stands, for formats without channels; None where masks are read as images are.
         write: store an `Output` under the path, whole or not at all; None where writing would lose something.
+        write_streamed: the same, asking for one piece of the numbers after the other; None where the format cannot.
+        check_streamed: refuse what `write_streamed` would refuse, before there is anything to be written.
     """
 
     name: str
@@ -103,6 +126,8 @@ class Format:
     read_window: Callable[[Path, Window], Stored] | None = None
     read_mask: Callable[[Path], RawMask] | None = None
     write: Callable[[Path, Output], None] | None = None
+    write_streamed: Callable[[Path, Streamed], None] | None = None
+    check_streamed: Callable[[Path, Streamed], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from unetkit.formats.orientation import TURNS
 from unetkit.formats.tiff_axes import Axes, find_axes
 from unetkit.formats.tiff_metadata import channel_names, read_geometry
 from unetkit.formats.tiff_segments import read_region
-from unetkit.formats.tiff_write import write
+from unetkit.formats.tiff_write import check_streamed, write, write_streamed
 from unetkit.formats.windows import window_as_stored
 from unetkit.image import Array
 
@@ -198,4 +198,6 @@ TIFF = Format(
     read=read,
     read_window=read_window,
     write=write,
+    write_streamed=write_streamed,
+    check_streamed=check_streamed,
 )

@@ -7,6 +7,9 @@ from torch import Tensor, nn
 from unetkit.errors import UsageError
 from unetkit.models.blocks import CONVOLUTION, FIXED_AT_PREDICTION, crop, initialise, pad_to_multiple
 
+LONGEST_HALO = {2: 256, 3: 32}
+"""A network that sees further is not given tiles with a halo, which would be mostly halo, but overlapping windows."""
+
 
 class Pyramid(nn.Module):
     """An encoder or a decoder: it returns features, finest first, each half the size of the one before.
@@ -104,6 +107,12 @@ class Segmenter(nn.Module):
             crop(head(feature), [-(-size // 2**level) for size in x.shape[2:]])
             for level, (head, feature) in enumerate(zip(self.heads, decoded, strict=False))
         ]
+
+    @property
+    def tiles_exactly(self) -> bool:
+        """Whether an image is cut into tiles with a halo, which then give what one pass over the whole would give."""
+        field = self.receptive_field
+        return self.exact_tiles and field is not None and field <= LONGEST_HALO[self.spatial_dims]
 
     def pruned(self, level: int) -> Segmenter:
         """The part of the network that predicts with so many poolings, sharing its weights; few networks have one.

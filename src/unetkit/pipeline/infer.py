@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from unetkit.classes import Classes, read_classes
-from unetkit.errors import FileError, InputError, RunError, UnetkitError, UsageError
-from unetkit.formats import is_image_path, read_image, write_image, write_mask
-from unetkit.image import Image
+from unetkit.classes import IGNORE, Classes, read_classes
+from unetkit.errors import InputError, RunError, UnetkitError, UsageError
+from unetkit.formats import is_image_path, write_image, write_mask
+from unetkit.image import Image, without_data
 from unetkit.objects import instance_mask
+from unetkit.pipeline.approximation import Approximation
+from unetkit.pipeline.large import IN_MEMORY, predict_large
+from unetkit.pipeline.missing import classes_with_missing
 from unetkit.plan import Plan, build_network, read_plan
-from unetkit.prediction import Predictor
+from unetkit.prediction import Predictor, Source, open_source, require_finite, source_of
 from unetkit.registry import lookup
 from unetkit.report.overlay import overlay, to_rgb
 from unetkit.training import RunFolder
 from unetkit.training.parallel import choose_device
 
-TILED = "predicted in tiles; with this network the result may differ a little from one pass over the whole image"
+OTHER_SCALE = 1.25
+"""A pixel size that differs by more than this factor from the training images' is worth a word."""
 
 SAVES = ("labels", "probabilities", "overlay")
 
-Progress = Callable[[str, float], None]
-"""Told (name of the image, finished share 0 to 1)."""
+Progress = Callable[[str, float, int], None]
+"""Told (name of the image, finished share 0 to 1, its pixels; 0 of these while it is not prediction that goes on)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ def load_predictor(
         run: folder that `train` or `cross_validate` wrote.
         device: "auto", "cpu", "cuda" or "cuda:1".
         augment: average flipped views; None takes the plan's choice.
-        tile: side of the tiles in pixels; None takes the plan's choice.
+        tile: side of the tiles in pixels, `unetkit.prediction.WHOLE` for one pass; None takes the plan's choice.
         prune: poolings to keep of networks that can be pruned, 0 for all; None takes the plan's choice.
 
     Raises:
@@ -106,8 +112,9 @@ def predict(
     *,
     save: Sequence[str] = ("labels",),
     overwrite: bool = False,
+    skip_existing: bool = False,
     predictor: Predictor | None = None,
-    progress: Progress = lambda name, share: None,
+    progress: Progress = lambda name, share, pixels: None,
 ) -> Iterator[Prediction]:
     """Predict images one by one, writing each result whole as soon as it is there.
 
@@ -117,6 +124,7 @@ def predict(
         out: folder for the results: NAME.png or NAME.tif (labels), NAME_probabilities.tif, NAME_overlay.png.
         save: any of "labels", "probabilities", "overlay".
         overwrite: whether results that exist may be replaced.
+        skip_existing: whether images whose results all exist are passed over.
         predictor: a loaded one; else the run's is loaded.
         progress: told how far each image is.
 
@@ -137,10 +145,21 @@ def predict(
     classes = read_classes(member_runs(folder)[0].classes)
     jobs = list_inputs(inputs)
     targets = {name: _targets(out / name, path, save, classes) for name, path in jobs.items()}
-    _require_free(targets, jobs, overwrite)
+    _require_free(targets, jobs, overwrite, skip_existing)
+    approximation = Approximation(predictor)
     for name, path in jobs.items():
+        if skip_existing and all(target.exists() for target in targets[name].values()):
+            continue
         try:
-            yield _predict_one(name, path, predictor, classes, targets[name], progress)
+            source = _fitted(_opened(path, predictor.plan, save), predictor.plan)
+            notes = _other_scale(source, predictor.plan)
+            told = partial(_tell, progress, name, math.prod(source.shape))
+            if source.in_memory:
+                notes += _predict_one(source, predictor, classes, targets[name], approximation, told)
+            else:
+                parts = (out / name).with_name(f".{Path(name).name}.journal")
+                notes += predict_large(source, predictor, classes, targets[name], parts, approximation, told)
+            yield Prediction(name, tuple(targets[name].values()), notes=notes)
         except InputError as error:
             yield Prediction(name, fault=error)
 
@@ -184,7 +203,9 @@ def _targets(base: Path, source: Path, save: Sequence[str], classes: Classes) ->
     return {kind: base.with_name(base.name + names[kind]) for kind in save}
 
 
-def _require_free(targets: dict[str, dict[str, Path]], jobs: dict[str, Path], overwrite: bool) -> None:
+def _require_free(
+    targets: dict[str, dict[str, Path]], jobs: dict[str, Path], overwrite: bool, skip_existing: bool
+) -> None:
     sources = {path.resolve() for path in jobs.values()}
     every = [path for files in targets.values() for path in files.values()]
     if twice := [path for path, count in Counter(every).items() if count > 1]:
@@ -192,28 +213,69 @@ def _require_free(targets: dict[str, dict[str, Path]], jobs: dict[str, Path], ov
     for path in every:
         if path.resolve() in sources:
             raise UsageError("a result would replace an input image", found=path, mend="name another --out")
-        if path.exists() and not overwrite:
-            raise UsageError("a result exists already", found=path, mend="--overwrite, or name another --out")
+    for files in targets.values():
+        existing = [path for path in files.values() if path.exists()]
+        if existing and not overwrite and not (skip_existing and len(existing) == len(files)):
+            mend = "--skip-existing for the other images alone, --overwrite, or name another --out"
+            if skip_existing:
+                mend = "--overwrite, for the other results of this image are missing, or name another --out"
+            raise UsageError("a result exists already", found=existing[0], mend=mend)
+
+
+def _opened(path: Path, plan: Plan, save: Sequence[str]) -> Source:
+    result_bytes = 4 * plan.data.num_classes if "probabilities" in save else 1
+    return open_source(path, most=IN_MEMORY, result_bytes=result_bytes)
+
+
+def _other_scale(source: Source, plan: Plan) -> tuple[str, ...]:
+    """What to say of an image whose pixels have another size than those the model was trained on."""
+    own, trained, unit = source.geometry.spacing, plan.data.spacing, plan.data.unit
+    if own is None or trained is None or source.geometry.unit != unit or len(own) != len(trained):
+        return ()
+    ratios = [theirs / ours for ours, theirs in zip(own, trained, strict=True)]
+    if all(1 / OTHER_SCALE < ratio < OTHER_SCALE for ratio in ratios):
+        return ()
+    sizes = [" × ".join(f"{size:g}" for size in sizes) for sizes in (own, trained)]
+    times = " × ".join(f"{ratio:.2g}" for ratio in ratios)
+    return (
+        f"pixels of {sizes[0]} {unit}, trained on {sizes[1]} {unit}: things look {times} times as large to the model",
+    )
+
+
+def _tell(progress: Progress, name: str, pixels: int, share: float, predicting: bool = True) -> None:
+    progress(name, share, pixels if predicting else 0)
 
 
 def _predict_one(
-    name: str, path: Path, predictor: Predictor, classes: Classes, targets: dict[str, Path], progress: Progress
-) -> Prediction:
-    image = match_channels(read_image(path), predictor.plan)
-    told = lambda share: progress(name, share)  # noqa: E731
+    source: Source,
+    predictor: Predictor,
+    classes: Classes,
+    targets: dict[str, Path],
+    approximation: Approximation,
+    told: Callable[[float], None],
+) -> tuple[str, ...]:
+    """Predict an image and write what was asked for; returns what the user should know."""
+    predictor.require_match(source)
+    image = source.image()
+    notes = (*image.notes, *approximation.notes(source, predictor.measure(image)))
+    missing = without_data(image.pixels, image.nodata)
     if "probabilities" in targets:
         probabilities = predictor.probabilities(image, progress=told)
         labels = probabilities.argmax(0).astype(np.uint8)
-        write_image(targets["probabilities"], probabilities, geometry=image.geometry)
+        if missing is not None:
+            probabilities[:, missing] = np.nan
+        geometry = image.geometry.with_nodata(None if image.nodata is None else math.nan)
+        write_image(targets["probabilities"], probabilities, geometry=geometry)
     else:
         labels = predictor.labels(image, progress=told)
+    if missing is not None:
+        labels[missing] = IGNORE
     if "labels" in targets:
         write_labels(targets["labels"], labels, classes, image)
     if "overlay" in targets:
         picture = overlay(to_rgb(image), middle_plane(labels), None, classes)
         write_image(targets["overlay"], np.moveaxis(picture, -1, 0))
-    notes = (*image.notes, TILED) if predictor.approximates(image.shape) else image.notes
-    return Prediction(name, tuple(targets.values()), notes=notes)
+    return notes
 
 
 def middle_plane(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -223,12 +285,14 @@ def middle_plane(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 def write_labels(path: Path, labels: npt.NDArray[np.uint8], classes: Classes, image: Image) -> None:
     """Write a label map as the training masks were written: values, colours, palette, or numbered objects."""
+    stated, nodata = classes_with_missing(classes, image.nodata)
+    geometry = image.geometry.with_nodata(nodata)
     if classes.encoding == "instances":
-        write_mask(path, instance_mask(labels == 1), geometry=image.geometry)
+        write_mask(path, instance_mask(labels == 1), geometry=geometry)
     else:
-        palette = _palette(classes) if classes.palette and path.suffix == ".png" else None
+        palette = _palette(stated) if classes.palette and path.suffix == ".png" else None
         coloured = classes.encoding == "colours"
-        write_mask(path, classes.encode(labels), palette=palette, geometry=image.geometry, colours=coloured)
+        write_mask(path, stated.encode(labels), palette=palette, geometry=geometry, colours=coloured)
 
 
 def _palette(classes: Classes) -> tuple[tuple[int, int, int], ...]:
@@ -238,11 +302,14 @@ def _palette(classes: Classes) -> tuple[tuple[int, int, int], ...]:
     return tuple(by_value.get(value, (0, 0, 0)) for value in range(last + 1))
 
 
-def match_channels(image: Image, plan: Plan) -> Image:
+def _fitted(source: Source, plan: Plan) -> Source:
     """A grey image for a model of colour images gets three equal channels, and says so; anything else must fit."""
-    if image.pixels.dtype.kind == "f" and not np.isfinite(image.pixels).all():
-        raise FileError("holds NaN or infinite pixels", file=image.path, mend="replace them before predicting")
-    if image.pixels.shape[0] == 1 and plan.data.channels == 3:
-        note = "grey repeated as red, green, blue"
-        return replace(image, pixels=np.repeat(image.pixels, 3, 0), channels=None, notes=(*image.notes, note))
-    return image
+    if source.in_memory:
+        everywhere = tuple(slice(0, extent) for extent in source.shape)
+        require_finite(source, source.read(everywhere), everywhere)
+    return source.repeated(3) if source.channels == 1 and plan.data.channels == 3 else source
+
+
+def match_channels(image: Image, plan: Plan) -> Image:
+    """An image as a model of the plan takes it; a grey one for a model of colour images gets three equal channels."""
+    return _fitted(source_of(image), plan).image()

@@ -11,6 +11,8 @@ from unetkit.augment import AugmentationSettings
 from unetkit.dataset.fingerprint import Fingerprint
 from unetkit.dataset.normalize import NormalizationPlan
 from unetkit.errors import UsageError
+from unetkit.models.blocks import FIXED_AT_PREDICTION
+from unetkit.plan.network import build_network
 from unetkit.plan.probe import native_bfloat16, step_seconds
 from unetkit.plan.rules import RULES, Draft
 from unetkit.plan.schema import STATED, DataPlan, ModelPlan, Plan, PredictionPlan, TrainingPlan
@@ -75,7 +77,7 @@ def make_plan(
     for rule in RULES:
         rule(draft)
     draft.put("training.seed", seed, "the same seed gives the same weights")
-    plan = _with_learning_rate(_assembled(draft, num_classes).with_settings(settings))
+    plan = _with_tiles(_with_learning_rate(_assembled(draft, num_classes).with_settings(settings)))
     if time is None:
         if device.type == "cuda":
             plan = _with_precision(plan, device)
@@ -130,6 +132,22 @@ def _with_learning_rate(plan: Plan) -> Plan:
     if plan.model.begins_pretrained:
         return plan.changed({"training.learning_rate": 1e-3}, "pretrained weights want smaller steps")
     return plan.changed({"training.learning_rate": 2e-3}, "large, for short runs; at 4e-3 rare classes vanished")
+
+
+def _with_tiles(plan: Plan) -> Plan:
+    """The plan with what large images are cut into, and why."""
+    if _stated(plan, "prediction.tile"):
+        return plan
+    network = build_network(plan, pretrained=False)
+    sees = network.receptive_field
+    if network.tiles_exactly:
+        why = f"large images are cut by size; a halo of {sees} px makes tiles exact"
+    elif network.norm in FIXED_AT_PREDICTION:
+        far = "nobody knows how far" if sees is None else f"{sees} px far"
+        why = f"large images are cut into overlapping windows that are averaged: this network sees {far}"
+    else:
+        why = f"large images are cut into overlapping windows that are averaged: {network.norm} norm measures each anew"
+    return plan.changed({"prediction.tile": plan.prediction.tile}, why)
 
 
 def _timed(plan: Plan, time: float, device: torch.device) -> Plan:

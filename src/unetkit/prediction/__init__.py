@@ -1,6 +1,25 @@
 """Prediction: a trained network applied to images of any size."""
 
-from unetkit.prediction.predictor import Predictor
+from unetkit.prediction.deviation import deviation
+from unetkit.prediction.journal import Journal
+from unetkit.prediction.predictor import WHOLE, Piece, Predictor, to_labels
+from unetkit.prediction.size import best_tile
+from unetkit.prediction.source import Source, measure_source, open_source, require_finite, source_of
 from unetkit.prediction.tiles import Tile, tiles
 
-__all__ = ["Predictor", "Tile", "tiles"]
+__all__ = [
+    "WHOLE",
+    "Journal",
+    "Piece",
+    "Predictor",
+    "Source",
+    "Tile",
+    "best_tile",
+    "deviation",
+    "measure_source",
+    "open_source",
+    "require_finite",
+    "source_of",
+    "tiles",
+    "to_labels",
+]

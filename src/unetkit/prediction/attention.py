@@ -64,7 +64,7 @@ def attention(predictor: Predictor, image: Image) -> Attention | None:
     halo = -(-predictor.halo // grid) * grid
     window = tuple(_middle(extent, SIDE[len(image.shape)], grid) for extent in image.shape)
     read = tuple(slice(max(w.start - halo, 0), min(w.stop + halo, n)) for w, n in zip(window, image.shape, strict=True))
-    pixels = normalized(image, read, predictor.measure(image))
+    pixels = normalized(image.pixels[(slice(None), *read)], predictor.measure(image))
     each = [
         network.attention_maps(pixels[plan.normalization].to(predictor.device))
         for network, plan in zip(networks, predictor.plans, strict=True)

@@ -10,6 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+Window = tuple[slice, ...]
+"""A part of an image: a slice for each spatial axis."""
+
+Edges = tuple[tuple[int, int], ...]
+"""A window as (start, stop) for each axis, which can be a key."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tile:
@@ -21,9 +27,9 @@ class Tile:
         inner: the owned part, relative to `read`.
     """
 
-    read: tuple[slice, ...]
-    write: tuple[slice, ...]
-    inner: tuple[slice, ...]
+    read: Window
+    write: Window
+    inner: Window
 
 
 def tiles(shape: Sequence[int], size: int, halo: int, grid: int) -> Iterator[Tile]:
@@ -48,3 +54,13 @@ def tiles(shape: Sequence[int], size: int, halo: int, grid: int) -> Iterator[Til
         read = tuple(slice(max(w.start - halo, 0), min(w.stop + halo, n)) for w, n in zip(write, shape, strict=True))
         inner = tuple(slice(w.start - r.start, w.stop - r.start) for w, r in zip(write, read, strict=True))
         yield Tile(read, write, inner)
+
+
+def edges_of(window: Window) -> Edges:
+    """A window as a key.
+
+    Example:
+        >>> edges_of((slice(0, 4), slice(2, 6)))
+        ((0, 4), (2, 6))
+    """
+    return tuple((part.start, part.stop) for part in window)

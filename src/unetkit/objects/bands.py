@@ -1,0 +1,83 @@
+"""Numbering connected regions of an image that is only ever seen band by band."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import generate_binary_structure, label
+
+from unetkit.objects.components import Ids
+
+Mask = npt.NDArray[np.bool_]
+
+
+class BandedObjects:
+    """The connected regions of a mask, numbered as `label_components` numbers them in one piece.
+
+    The first look through the bands finds the regions and joins those that meet at a seam; after it, each band's
+    numbers can be had in any order.
+
+    Args:
+        read: (start, stop) along the first axis -> bool (stop - start) *others.
+        extent: of the first axis.
+        band: rows (planes) that are looked at together.
+
+    Attributes:
+        count: of regions; they are numbered 1 to that in row-major order of their first pixel.
+
+    Example:
+        >>> ring = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
+        >>> BandedObjects(lambda start, stop: ring[start:stop], 3, 1).count
+        1
+    """
+
+    def __init__(self, read: Callable[[int, int], Mask], extent: int, band: int) -> None:
+        self._read, self._extent, self._band = read, extent, band
+        self._before: list[int] = []  # regions in earlier bands
+        parents = np.zeros(1, np.int64)  # of the regions as the bands know them; 0 is the background
+        edge: Ids | None = None
+        for start in range(0, extent, band):
+            ids, found = self._label(start)
+            first = len(parents) - 1
+            self._before.append(first)
+            parents = np.concatenate([parents, np.arange(first + 1, first + found + 1)])
+            if edge is not None:
+                meeting = (edge > 0) & (ids[0] > 0)
+                pairs = np.unique(np.stack([edge[meeting], ids[0][meeting] + first]), axis=1)
+                for above, below in pairs.T.tolist():
+                    _join(parents, above, below)
+            edge = np.where(ids[-1] > 0, ids[-1] + first, 0)
+        roots = parents
+        while not np.array_equal(roots, roots[roots]):
+            roots = roots[roots]
+        first_ones = np.unique(roots)
+        self.count = len(first_ones) - 1
+        self._numbers = np.searchsorted(first_ones, roots).astype(np.uint32)
+
+    def ids(self, start: int) -> npt.NDArray[np.uint32]:
+        """The numbers in the band that begins at `start`, a multiple of the band's height; 0 for no object."""
+        ids, found = self._label(start)
+        first = self._before[start // self._band]
+        table = np.concatenate([np.zeros(1, np.uint32), self._numbers[first + 1 : first + found + 1]])
+        numbered: npt.NDArray[np.uint32] = table[ids]
+        return numbered
+
+    def _label(self, start: int) -> tuple[Ids, int]:
+        mask = self._read(start, min(start + self._band, self._extent))
+        ids, found = label(mask, generate_binary_structure(mask.ndim, 1))
+        return ids, int(found)
+
+
+def _join(parents: npt.NDArray[np.int64], one: int, other: int) -> None:
+    """Let two regions be one: the earlier one's number stands for both."""
+    one, other = _root(parents, one), _root(parents, other)
+    parents[max(one, other)] = min(one, other)
+
+
+def _root(parents: npt.NDArray[np.int64], number: int) -> int:
+    while parents[number] != number:
+        parents[number] = parents[parents[number]]
+        number = int(parents[number])
+    return number
