@@ -24,8 +24,9 @@ types: $(VENV)/.dev
 layers: $(VENV)/.dev
 	$(BIN)/lint-imports
 
+# two processes of one thread each: the tests are many and small, and OpenMP threads of neighbours wait for each other
 pytest: $(VENV)/.dev
-	$(BIN)/python -m pytest --durations=10
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations=10
 
 # what needs timm, in an environment that has it: make test-timm PYTHON=/path/to/python
 test-timm:
