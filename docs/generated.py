@@ -160,8 +160,8 @@ def error_tree() -> str:
 PARTS: Mapping[str, Callable[[], str]] = {
     part.__name__: part
     for part in (
-        commands, plan_fields, classes_fields, models, losses, augmentations, scores, empty_cases, formats, exports, rules,
-        columns, error_tree,
+        commands, plan_fields, classes_fields, models, losses, augmentations, scores, empty_cases, formats, exports,
+        rules, columns, error_tree,
     )
 }  # fmt: skip
 

@@ -19,6 +19,10 @@ from unetkit.models import build_model
 from unetkit.plan import DataPlan, ModelPlan, Plan, TrainingPlan
 from unetkit.prediction import Predictor
 
+SHALLOW = ("unet-2015", "unet++", "resunet", "lean-unet", "mobile-unet")
+OPTIONS: dict[str, dict[str, Any]] = {**SMALL, **dict.fromkeys(SHALLOW, {"depth": 1, "width": 4})}
+"""As small as can be: recording a graph of free sizes takes long, layer by layer."""
+
 Member = tuple[str, NormalizationPlan]
 
 
@@ -30,7 +34,7 @@ def subject_of(
     models, plans = [], []
     for seed, (name, way) in enumerate(members):
         torch.manual_seed(seed)
-        options = SMALL.get(name, {})
+        options = OPTIONS.get(name, {})
         try:
             model = build_model(name, in_channels=channels, num_classes=3, spatial_dims=dims, **options).eval()
         except MissingExtra as error:

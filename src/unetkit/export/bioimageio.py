@@ -185,9 +185,9 @@ def _space(subject: Subject) -> list[dict[str, Any]]:
 
 def readme(subject: Subject) -> str:
     """The page to read, in Markdown."""
-    facts, classes = subject.facts, subject.classes
-    values = classes.values or tuple(range(len(classes)))
-    rows = "\n".join(f"| {n} | {name} | {value} |" for n, (name, value) in enumerate(zip(classes.names, values)))  # noqa: B905
+    facts = subject.facts
+    named = enumerate(zip(subject.classes.names, subject.values, strict=True))
+    rows = "\n".join(f"| {number} | {name} | {value} |" for number, (name, value) in named)
     return f"""# {subject.name}
 
 A {facts["model"]} trained with unetkit {__version__}. The raw image goes in ({facts["input"]}), and the probability of

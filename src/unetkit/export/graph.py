@@ -90,7 +90,7 @@ def record(graph: Graph, channels: int, spatial_dims: int, dtype: InputType) -> 
         raise UnetkitError(
             "this version of torch cannot record a network for images of every size",
             found=f"torch {torch.__version__}",
-            expected="2.8 or newer",
+            expected="2.9 or newer",
             mend="pip install --upgrade torch",
         )
     example = torch.zeros((1, channels, *EXAMPLE[spatial_dims]), dtype=INPUT_TYPES[dtype])

@@ -33,19 +33,16 @@ def views(subject: Subject) -> Iterator[Image]:
             yield Image(np.ascontiguousarray(window))
 
 
-def require_parity(
-    run: Runtime, pairs: list[tuple[Array, npt.NDArray[np.float32]]], name: str, tolerance: float = TOLERANCE
-) -> float:
+def require_parity(run: Runtime, pairs: list[tuple[Array, npt.NDArray[np.float32]]], name: str) -> float:
     """The largest difference of a probability between a copy and the original.
 
     Args:
         run: the copy.
         pairs: from `expected`.
         name: of the format, for the error.
-        tolerance: what the difference may be at most.
 
     Raises:
-        UnetkitError: it is more, or the copy fails on an image.
+        UnetkitError: it is above TOLERANCE, or the copy fails on an image.
     """
     largest = 0.0
     for pixels, truth in pairs:
@@ -57,11 +54,11 @@ def require_parity(
                 found=f"on an image of {_size(pixels)}: {str(error).splitlines()[0][:200]}",
                 mend="report it, with the model's plan",
             ) from error
-        if not difference <= tolerance:  # NaN, too
+        if not difference <= TOLERANCE:  # NaN, too
             raise UnetkitError(
                 f"the {name} copy gives other probabilities than the model, so it was not kept",
                 found=f"a difference of {difference:.2g} on an image of {_size(pixels)}",
-                expected=f"at most {tolerance:g}",
+                expected=f"at most {TOLERANCE:g}",
                 mend="export another format, or report it with the model's plan",
             )
         largest = max(largest, difference)

@@ -68,6 +68,12 @@ class Subject:
         """2 or 3."""
         return self.predictor.plan.data.spatial_dims
 
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """What mask files hold for each class: numbers or colours; of numbered objects, 0 and "1, 2, …"."""
+        stated = {"values": self.classes.values, "colours": self.classes.colours, "instances": (0, "1, 2, …")}
+        return stated[self.classes.encoding]
+
     @cached_property
     def program(self) -> torch.export.ExportedProgram:
         """The model as torch records it, once for all formats: raw image 1 C *S in, probabilities 1 K *S out."""
@@ -94,7 +100,7 @@ class Subject:
             "left_out": "tiles and flipped views: one pass over the whole image",
             "channels": json.dumps(self.channels),
             "class_names": json.dumps(classes.names, ensure_ascii=False),
-            "class_values": json.dumps(classes.values or tuple(range(len(classes)))),
+            "class_values": json.dumps(self.values, ensure_ascii=False),
             "class_colours": json.dumps(classes.colours),
             "classes": classes.model_dump_json(),
             "spacing": json.dumps(data.spacing),

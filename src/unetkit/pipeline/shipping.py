@@ -116,7 +116,7 @@ def _samples(run: str | PathLike[str], plan: Plan, dtype: InputType) -> tuple[tu
         reason = "the run has none"
     if images:
         return tuple(_fitted(image, dtype) for image in images), f"{len(images)} {scope.part} images of the run"
-    side = 4 * SIDE[plan.data.spatial_dims] // 8
+    side = SIDE[plan.data.spatial_dims] // 2
     pixels = np.random.default_rng(0).integers(0, 256, (plan.data.channels, *[side] * plan.data.spatial_dims))
     return (_fitted(Image(pixels), dtype),), f"a random image, for of the run's own: {reason}"
 
