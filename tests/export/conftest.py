@@ -20,7 +20,7 @@ from unetkit.plan import DataPlan, ModelPlan, Plan, TrainingPlan
 from unetkit.prediction import Predictor
 
 SHALLOW = ("unet-2015", "unet++", "resunet", "lean-unet", "mobile-unet")
-OPTIONS: dict[str, dict[str, Any]] = {**SMALL, **dict.fromkeys(SHALLOW, {"depth": 1, "width": 4})}
+OPTIONS: dict[str, dict[str, Any]] = {**SMALL, **{name: {"depth": 1, "width": 4} for name in SHALLOW}}
 """As small as can be: recording a graph of free sizes takes long, layer by layer."""
 
 Member = tuple[str, NormalizationPlan]
