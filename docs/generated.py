@@ -25,6 +25,7 @@ from unetkit.dataset.check import RULES
 from unetkit.dataset.fix import FIXES
 from unetkit.dataset.normalize import NormalizationPlan
 from unetkit.evaluation import COLUMNS
+from unetkit.export import EXPORTS
 from unetkit.formats import FORMATS
 from unetkit.losses import LOSSES
 from unetkit.metrics import METRICS
@@ -125,6 +126,20 @@ def formats() -> str:
     return _table(("name", "suffixes", "reads a window alone", "is written"), rows)
 
 
+def exports() -> str:
+    """The registry of export formats."""
+    rows = [
+        (
+            f"`{name}`",
+            e.summary,
+            ", ".join(f"`{s}`" for s in reversed(e.suffixes)),
+            f"`{e.extra}`" if e.extra else "none",
+        )
+        for name, e in EXPORTS.items()
+    ]
+    return _table(("name", "what it is", "files", "extra"), rows)
+
+
 def rules() -> str:
     """What `unetkit check` looks for."""
     rows = [(f"`{name}`", _summary(rule), "yes" if name in FIXES else "") for name, rule in RULES.items()]
@@ -145,8 +160,8 @@ def error_tree() -> str:
 PARTS: Mapping[str, Callable[[], str]] = {
     part.__name__: part
     for part in (
-        commands, plan_fields, classes_fields, models, losses, augmentations, scores, empty_cases, formats, rules,
-        columns, error_tree,
+        commands, plan_fields, classes_fields, models, losses, augmentations, scores, empty_cases, formats, exports,
+        rules, columns, error_tree,
     )
 }  # fmt: skip
 

@@ -16,6 +16,7 @@ from typer.main import get_command
 from unetkit.augment import AUGMENTATIONS, TRANSFORMS
 from unetkit.cli import app
 from unetkit.dataset.check import RULES
+from unetkit.export import EXPORTS
 from unetkit.formats import FORMATS
 from unetkit.losses import LOSSES
 from unetkit.metrics import METRICS
@@ -126,6 +127,7 @@ def parts() -> Mapping[str, Callable[[], str]]:
         ("augmentations", [*AUGMENTATIONS, *TRANSFORMS]),
         ("scores", METRICS),
         ("formats", FORMATS),
+        ("exports", EXPORTS),
         ("rules", RULES),
     ],
 )
@@ -148,7 +150,7 @@ def test_plan_and_classes_tables_describe_every_field(parts: Mapping[str, Callab
 def test_the_command_reference_shows_every_command(parts: Mapping[str, Callable[[], str]]) -> None:
     text = parts["commands"]()
     assert text.count("Usage: unetkit ") == text.count("\n## ") + 1
-    for name in ("check", "plan", "train", "predict", "evaluate", "score", "demo"):
+    for name in ("check", "plan", "train", "predict", "evaluate", "score", "export", "demo"):
         assert f"## unetkit {name}\n" in text
     assert "--allow-leakage" in text
 

@@ -47,7 +47,7 @@ def workplace(discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 def test_the_commands_and_the_python_code_run(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     commands = [line.removeprefix("$ ") for block in blocks("console") for line in block.splitlines()]
     assert [shlex.split(command)[1] for command in commands] == [
-        "check", "plan", "train", "predict", "evaluate", "score", "compare",
+        "check", "plan", "train", "predict", "evaluate", "score", "compare", "export",
     ]  # fmt: skip
     for command in commands:
         program, *arguments = shlex.split(command)
@@ -57,6 +57,7 @@ def test_the_commands_and_the_python_code_run(workplace: Path, capsys: pytest.Ca
     assert (workplace / "runs/first/report.html").is_file()
     assert sorted(path.name for path in (workplace / "predicted").iterdir()) == ["a.png", "b.png"]
     assert len(list((workplace / "runs").glob("*-DATA-compared/comparison.html"))) == 1
+    assert (workplace / "runs/first/export/first.pt2").is_file()
     (code,) = blocks("python")
     names: dict[str, object] = {}
     exec(compile(code, "README.md", "exec"), names)

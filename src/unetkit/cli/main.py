@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from unetkit.cli.judging import compare, evaluate, score
-from unetkit.cli.options import AllowLeakage, Data, Device, Json, Model, Run, Seed, Set, Steps, Time, Tta, options_of
+from unetkit.cli.options import (
+    AllowLeakage,
+    Data,
+    Device,
+    InputTypes,
+    Json,
+    Model,
+    Prune,
+    Run,
+    Seed,
+    Set,
+    Steps,
+    Time,
+    Tta,
+    options_of,
+)
 from unetkit.cli.values import reporting, say_json, seconds, tile_side
 
 app = typer.Typer(
@@ -133,7 +149,7 @@ def predict(
     tile: Annotated[
         str | None, typer.Option(metavar="whole|N", help="One pass, or the side of the tiles in pixels; 0 chooses.")
     ] = None,
-    prune: Annotated[int | None, typer.Option(min=0, help="Poolings to keep of a UNet++: faster; 0 for all.")] = None,
+    prune: Prune = None,
     device: Device = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
     skip_existing: Annotated[
@@ -170,6 +186,45 @@ def predict(
         else:
             typer.echo(f"{len(written)} files written to {out}" + (f", {len(faults)} images failed" if faults else ""))
         raise typer.Exit(1 if faults else 0)
+
+
+@app.command()
+def export(
+    run: Run,
+    formats: Annotated[str, typer.Option("--format", help="Any of onnx, openvino, pt2, bioimageio, with commas.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for the files.  [default: RUN/export]")] = None,
+    input_type: Annotated[
+        InputTypes | None, typer.Option(help="Numbers of the images that go in.  [default: those of the training]")
+    ] = None,
+    prune: Prune = None,
+    author: Annotated[list[str] | None, typer.Option(help="Who made the model, for bioimage.io.")] = None,
+    licence: Annotated[
+        str | None, typer.Option(metavar="SPDX", help="Of the weights, such as CC-BY-4.0, for bioimage.io.")
+    ] = None,
+    cite: Annotated[list[str] | None, typer.Option(metavar="DOI", help="What to cite, for bioimage.io.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    as_json: Json = False,
+) -> None:
+    """The model as files that run without unetkit: raw image in, class probabilities out, checked against the model."""
+    with reporting(as_json):
+        from unetkit.export import Credit
+        from unetkit.pipeline import export as export_run
+
+        exported = export_run(
+            run,
+            [name.strip() for name in formats.split(",") if name.strip()],
+            out,
+            overwrite=overwrite,
+            dtype=input_type.value if input_type else None,
+            prune=prune,
+            credit=Credit(tuple(author or ()), licence, tuple(cite or ())),
+            say=(lambda line: None) if as_json else typer.echo,
+        )
+        if as_json:
+            say_json([{**asdict(one), "files": [str(path) for path in one.files]} for one in exported])
+        else:
+            for one in exported:
+                typer.echo(f"{one.format:<10}  differs by {one.difference:.1e} at most  {one.files[-1]}")
 
 
 app.command()(evaluate)

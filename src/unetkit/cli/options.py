@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,9 +26,18 @@ Tta = Annotated[
     bool | None,
     typer.Option("--tta/--no-tta", help="Average flipped views: slower, a little better.  [default: as the plan says]"),
 ]
+Prune = Annotated[int | None, typer.Option(min=0, help="Poolings to keep of a UNet++: faster; 0 for all.")]
 AllowLeakage = Annotated[
     bool, typer.Option("--allow-leakage", help="Train although training and test data share images or groups.")
 ]
+
+
+class InputTypes(StrEnum):
+    """The numbers that an exported model may take."""
+
+    uint8 = "uint8"
+    uint16 = "uint16"
+    float32 = "float32"
 
 
 def options_of(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -174,11 +175,13 @@ def pad_to_multiple(x: Tensor, multiple: int, *, more_than_one: bool = False) ->
         torch.Size([1, 1, 4, 12])
     """
     sizes = x.shape[2:]
-    least = 2 * multiple if more_than_one and all(size <= multiple for size in sizes) else multiple
+    blocks = [(size + multiple - 1) // multiple for size in sizes]
+    more = 1 // math.prod(blocks) if more_than_one else 0  # 1 where the image fits in one, without asking
     padding: list[int] = []
-    for size in reversed(sizes):  # F.pad counts from the last axis
-        padding += [0, max(-(-size // multiple) * multiple, least) - size]
-    return F.pad(x, padding, mode="replicate") if any(padding) else x
+    for size, count in zip(reversed(sizes), reversed(blocks), strict=True):  # F.pad counts from the last axis
+        padding += [0, (count + more) * multiple - size]
+    # A graph that is recorded has to pad sizes that the one it is recorded with does not show.
+    return F.pad(x, padding, mode="replicate") if torch.compiler.is_compiling() or any(padding) else x
 
 
 def crop(x: Tensor, sizes: Sequence[int]) -> Tensor:

@@ -147,9 +147,10 @@ class UNet2015(Segmenter):
     def pad(self, x: Tensor) -> Tensor:
         """`x` checked, and mirrored at its borders up to a valid size that gives logits for all of it."""
         self.check(x)
-        after = [valid_sizes(size + 2 * self.margin, self.margin, self.grid)[-1] for size in x.shape[2:]]
+        # What comes out is 4 pixels more than a multiple of the grid, and holds the image.
+        covering = [(size + 5 * self.grid - 5) // self.grid * self.grid - 4 * self.grid + 4 for size in x.shape[2:]]
         return mirror(
-            x, self.margin, [full - size - self.margin for full, size in zip(after, x.shape[2:], strict=True)]
+            x, self.margin, [full - size + self.margin for full, size in zip(covering, x.shape[2:], strict=True)]
         )
 
 
@@ -171,8 +172,10 @@ def mirror(x: Tensor, before: int, after: Sequence[int]) -> Tensor:
         [[[2, 3, 2, 1, 2, 3, 2]]]
     """
     for axis, (size, beyond) in enumerate(zip(x.shape[2:], after, strict=True), start=2):
-        there_and_back = torch.arange(-before, size + beyond, device=x.device) % max(2 * size - 2, 1)
-        x = x.index_select(axis, torch.minimum(there_and_back, (2 * size - 2 - there_and_back).abs()))
+        # A tensor, for a graph that is recorded holds no sizes of 1 in plain numbers.
+        period = torch.full((), 2 * size - 2, device=x.device)
+        there_and_back = torch.arange(-before, size + beyond, device=x.device) % period.clamp(min=1)
+        x = x.index_select(axis, torch.minimum(there_and_back, (period - there_and_back).abs()))
     return x
 
 

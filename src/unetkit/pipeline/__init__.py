@@ -6,12 +6,14 @@ from unetkit.pipeline.folds import cross_validate
 from unetkit.pipeline.infer import load_predictor, predict
 from unetkit.pipeline.preparation import Options, Prepared, prepare
 from unetkit.pipeline.pruning import pruning_table
+from unetkit.pipeline.shipping import export
 
 __all__ = [
     "Options",
     "Prepared",
     "cross_validate",
     "evaluate",
+    "export",
     "load_predictor",
     "predict",
     "prepare",
