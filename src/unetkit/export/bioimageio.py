@@ -88,8 +88,9 @@ def require_valid(path: Path) -> None:
     """
     from bioimageio.spec import InvalidDescr, ValidationContext, load_description
 
-    with ValidationContext(perform_io_checks=True, disable_cache=True):
-        found = load_description(path)
+    # By its path the library would open the file and leave it open.
+    with zipfile.ZipFile(path) as archive, ValidationContext(perform_io_checks=True, disable_cache=True):
+        found = load_description(archive)
     if isinstance(found, InvalidDescr):
         raise UnetkitError(
             "the package is not valid by bioimage.io's rules, so it was not kept",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from unetkit.export.packages import load
 from unetkit.export.parity import Runtime
 from unetkit.export.subject import Subject
 from unetkit.image import Array
@@ -11,9 +12,7 @@ from unetkit.image import Array
 
 def write_openvino(subject: Subject, stem: Path) -> None:
     """Write STEM.xml and STEM.bin, weights in single precision, facts in rt_info under "unetkit"."""
-    import openvino
-
-    # `convert_model` would report its use over the network; `read_model` does the same in silence.
+    openvino = load("openvino", "openvino")
     model = openvino.Core().read_model(subject.onnx.SerializeToString(), b"")
     for name, fact in subject.facts.items():
         model.set_rt_info(fact, ["unetkit", name])
@@ -22,8 +21,7 @@ def write_openvino(subject: Subject, stem: Path) -> None:
 
 def open_openvino(path: Path) -> Runtime:
     """The model of an .xml file on the CPU, in single precision also where the processor offers less."""
-    import openvino
-
+    openvino = load("openvino", "openvino")
     core = openvino.Core()
     compiled = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 

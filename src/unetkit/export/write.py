@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from unetkit.errors import MissingExtra, UsageError
+from unetkit.errors import UsageError
 from unetkit.export import EXPORTS, Export, Subject
+from unetkit.export.packages import load
 from unetkit.export.parity import expected, require_parity
 from unetkit.files import replacing
 from unetkit.registry import lookup
@@ -45,11 +45,8 @@ def require_formats(formats: Sequence[str]) -> dict[str, Export]:
         raise UsageError("no format was named", expected=f"some of {', '.join(EXPORTS)}")
     for export in chosen.values():
         for package in export.packages:
-            try:
-                import_module(package)
-            except ImportError as error:
-                assert export.extra is not None
-                raise MissingExtra(package, export.extra, error) from error
+            assert export.extra is not None
+            load(package, export.extra)
     return chosen
 
 
