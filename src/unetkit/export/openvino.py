@@ -13,7 +13,6 @@ from unetkit.image import Array
 def write_openvino(subject: Subject, stem: Path) -> None:
     """Write STEM.xml and STEM.bin, weights in single precision, facts in rt_info under "unetkit"."""
     openvino = load("openvino", "openvino")
-    # `convert_model` does the same and more that is not needed here.
     model = openvino.Core().read_model(subject.onnx.SerializeToString(), b"")
     for name, fact in subject.facts.items():
         model.set_rt_info(fact, ["unetkit", name])
