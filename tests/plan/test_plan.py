@@ -46,6 +46,29 @@ def test_time_becomes_steps(facts: Fingerprint, monkeypatch: pytest.MonkeyPatch)
     assert stated.model.options["width"] == 4
 
 
+def test_a_pretrained_encoder_is_taken_where_there_is_time_for_it(
+    facts: Fingerprint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photographs = facts.model_copy(
+        update={
+            "channels": 3,
+            "colour": 0.2,
+            "modality_spread": 0.0,
+            "thickness": (9.0, 20.0),
+            "intensity": facts.intensity * 3,
+        }
+    )
+    monkeypatch.setattr(make, "step_seconds", lambda plan, device: 0.5)
+    short, long = (make_plan(photographs, num_classes=2, time=time) for time in (60, 120))
+    assert (short.model.name, long.model.name) == ("unet", "unet-lite0")
+    assert short.reasons["model.name"] == "in 60 s a pretrained encoder gets 100 steps; below 150 it is behind"
+    assert short.training.learning_rate == 2e-3
+    named = make_plan(photographs, num_classes=2, time=60, model="unet-lite0")
+    varied = make_plan(photographs, num_classes=2, time=60, settings=["model.up=interpolate"])
+    assert named.model.name == varied.model.name == "unet-lite0"
+    assert make_plan(photographs, num_classes=2, steps=20).model.name == "unet-lite0"  # nobody asked a clock
+
+
 def test_a_stated_length_ends_a_budget_and_its_corrections(plan: Plan) -> None:
     timed = plan.changed({"training.time": 60.0, "training.replans": [[5, 80]]}, "")
     shorter = timed.with_settings(["training.steps=20"])
