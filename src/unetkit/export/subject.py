@@ -71,7 +71,11 @@ class Subject:
     @property
     def values(self) -> tuple[Any, ...]:
         """What mask files hold for each class: numbers or colours; of numbered objects, 0 and "1, 2, …"."""
-        stated = {"values": self.classes.values, "colours": self.classes.colours, "instances": (0, "1, 2, …")}
+        stated: dict[str, tuple[Any, ...]] = {
+            "values": self.classes.values,
+            "colours": self.classes.colours,
+            "instances": (0, "1, 2, …"),
+        }
         return stated[self.classes.encoding]
 
     @cached_property
