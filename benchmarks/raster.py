@@ -47,7 +47,7 @@ def write_raster(path: Path, side: int) -> None:
         return (90 + 40 * waves).astype(np.uint8) + noise[rows[:, None] * 7 % 512, columns[None] * 3 % 512]
 
     geometry = Geometry((0.5, 0.5), "m", {"geotiff": UTM})
-    write_streamed(path, Streamed((1, side, side), np.dtype(np.uint8), read, geometry, None, mask=False))
+    write_streamed(path, Streamed((1, side, side), np.dtype(np.uint8), read, geometry, mask=False))
 
 
 def peak_and_seconds(command: list[str]) -> tuple[float, float]:
