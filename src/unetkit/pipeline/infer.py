@@ -257,7 +257,9 @@ def _predict_one(
     """Predict an image and write what was asked for; returns what the user should know."""
     predictor.require_match(source)
     image = source.image()
-    notes = (*image.notes, *approximation.notes(source, predictor.measure(image)))
+    notes = image.notes
+    if predictor.approximates(image.shape):
+        notes += approximation.notes(source, predictor.measure(image))
     missing = without_data(image.pixels, image.nodata)
     if "probabilities" in targets:
         probabilities = predictor.probabilities(image, progress=told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 
@@ -92,15 +93,8 @@ def make_plan(
     if plan.model.begins_pretrained and draft.wanted is None and not any(s.startswith("model.") for s in settings):
         affordable = int(time / _pace(plan, device))
         if affordable < PRETRAINED_STEPS:
-            plain = make_plan(
-                fingerprint,
-                num_classes=num_classes,
-                time=time,
-                model="unet",
-                device=device,
-                seed=seed,
-                settings=settings,
-            )
+            options: dict[str, Any] = {"time": time, "device": device, "seed": seed, "settings": settings}
+            plain = make_plan(fingerprint, num_classes=num_classes, model="unet", **options)
             why = f"in {time:g} s a pretrained encoder gets {affordable} steps; below {PRETRAINED_STEPS} it is behind"
             return plain.changed({"model.name": "unet"}, why)
     return _timed(plan, time, device)
