@@ -19,10 +19,10 @@ from tests.export.conftest import subject_of
 from unetkit.dataset.normalize import NormalizationPlan
 from unetkit.errors import MissingExtra, UnetkitError, UnknownName, UsageError
 from unetkit.export import EXPORTS, TOLERANCE, Credit, Export, Subject
-from unetkit.runtimes.packages import load
 from unetkit.export.parity import expected
 from unetkit.export.write import write_exports
 from unetkit.models import MODELS
+from unetkit.runtimes.packages import load
 
 PLAIN = NormalizationPlan()
 CASES = [*((name, 2) for name in MODELS), ("unet", 3)]

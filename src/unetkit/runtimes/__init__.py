@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from unetkit.errors import MissingExtra, UsageError
+from unetkit.errors import FileError, MissingExtra, UnetkitError, UsageError
 from unetkit.registry import lookup
 from unetkit.runtimes.network import Engine, Network
 from unetkit.runtimes.onnxruntime import open_onnxruntime
@@ -80,7 +80,7 @@ def open_network(network: Network, name: str) -> Engine:
         UnknownName: no such runtime.
         UsageError: it does not run on that device, or in that precision.
         MissingExtra: a package that it needs is not installed.
-        FileError: int8, and the network was not quantised.
+        FileError: int8, and the network was not quantised; or its copy is damaged.
         UnetkitError: in float32 it gives other results than torch.
 
     Example:
@@ -102,7 +102,17 @@ def open_network(network: Network, name: str) -> Engine:
     for package in runtime.packages:
         assert runtime.extra is not None
         load(package, runtime.extra)
-    engine = runtime.open(network)
+    try:
+        engine = runtime.open(network)
+    except UnetkitError:
+        raise
+    except Exception as error:  # each runtime has kinds of its own
+        raise FileError(
+            f"the network's copy cannot be opened by {name}",
+            file=network.copy if network.store is not None else None,
+            found=str(error).strip().splitlines()[0][:200],
+            mend="delete it and try again, or --runtime torch",
+        ) from error
     if name != "torch" and network.precision == "float32":
         require_parity(network, engine, name)
     return engine
