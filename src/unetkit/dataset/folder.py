@@ -19,6 +19,7 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from unetkit.classes import Classes
 from unetkit.dataset.census import Integers, is_coloured, tally
@@ -33,6 +34,7 @@ from unetkit.dataset.survey import look_at_image
 from unetkit.errors import DatasetError, FileError
 from unetkit.formats import RawMask, read_header, read_image, read_mask
 from unetkit.image import Image, LabelMap
+from unetkit.objects import label_components
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,28 @@ class Dataset:
             DatasetError: the image has no mask.
         """
         return label_map(self.read_mask(sample), self.classes)
+
+
+def read_objects(dataset: Dataset, sample: Sample) -> npt.NDArray[np.int32]:
+    """The objects of one mask: as numbered there, else the connected regions of each class.
+
+    Args:
+        dataset: the folder.
+        sample: one of its labelled images.
+
+    Returns:
+        int32 *S, 0 for no object, else 1 … n without gaps.
+
+    Raises:
+        FileError, DatasetError: as `Dataset.read_labels`.
+    """
+    raw = dataset.read_mask(sample)
+    labels = label_map(raw, dataset.classes).labels
+    if dataset.classes.encoding != "instances":
+        return label_components(labels)
+    numbers, index = np.unique(np.where(labels == 1, raw.values, 0), return_inverse=True)
+    first = 0 if numbers[0] == 0 else 1
+    return (index.reshape(labels.shape) + first).astype(np.int32)
 
 
 def open_dataset(root: str | PathLike[str], *, classes: Classes | None = None, survey: Survey | None = None) -> Dataset:

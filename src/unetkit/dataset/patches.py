@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +16,11 @@ import torch
 
 from unetkit.classes import IGNORE
 from unetkit.dataset.census import tally
-from unetkit.dataset.folder import Dataset, Sample
+from unetkit.dataset.folder import Dataset, Sample, read_objects
 from unetkit.dataset.normalize import NormalizationPlan, Statistics, apply, measure
 from unetkit.errors import DatasetError
 from unetkit.formats import read_header, read_window
+from unetkit.separation import pack
 
 CACHE_BYTES = 1_200_000_000
 """Images beyond this much memory (as float32) are read window by window each time."""
@@ -41,6 +43,7 @@ class Case:
     counts: npt.NDArray[np.int64]
     points: dict[int, npt.NDArray[np.int64]]
     pixels: npt.NDArray[np.float32] | None
+    ids: npt.NDArray[np.int32] | None = None
 
 
 class PatchSource:
@@ -53,6 +56,7 @@ class PatchSource:
         foreground: share of the patches, 0 to 1, that are made to hold a rare class: one drawn evenly among the
             classes which cover less than an even share of the labelled pixels.
         seed: of all patches.
+        objects: whether patches show which object a pixel belongs to.
     """
 
     def __init__(
@@ -63,9 +67,10 @@ class PatchSource:
         *,
         foreground: float = 0.0,
         seed: int = 0,
+        objects: bool = False,
     ) -> None:
         self.foreground, self.seed = foreground, seed
-        self.cases = _load(dataset, names, normalization)
+        self.cases = _load(dataset, names, normalization, objects)
         self.drawable = [case for case in self.cases if case.points]
         if not self.drawable:
             raise DatasetError("no training image has a labelled pixel", file=dataset.root, mend="paint some masks")
@@ -90,7 +95,7 @@ class PatchSource:
 
         Returns:
             Images N C *(size + 2 margin) float32, labels N *(size + 2 margin) int64, valid of the same shape
-            (False where ignored and beyond the image).
+            (False where ignored and beyond the image). With objects, their numbers are packed into the labels.
         """
         cut = [self._cut(generator, size, margin) for generator in generators]
         images, labels = (np.stack(part) for part in zip(*cut, strict=True))
@@ -100,7 +105,7 @@ class PatchSource:
 
     def _cut(
         self, generator: np.random.Generator, size: Sequence[int], margin: int
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.integer[Any]]]:
         if generator.random() < self.foreground:
             label = list(self.rare)[generator.integers(len(self.rare))]
             cases = self.rare[label]
@@ -117,14 +122,16 @@ class PatchSource:
         return _window(case, spans)
 
 
-def _window(case: Case, spans: list[tuple[int, int]]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+def _window(case: Case, spans: list[tuple[int, int]]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.integer[Any]]]:
     inner = [(max(a, 0), min(b, n)) for (a, b), n in zip(spans, case.shape, strict=True)]
     window = tuple(slice(a, b) for a, b in inner)
     if case.pixels is not None:
         pixels = case.pixels[(slice(None), *window)]
     else:
         pixels = apply(read_window(case.sample.image, window).pixels, case.statistics)
-    labels = case.labels[window]
+    labels: npt.NDArray[np.integer[Any]] = case.labels[window]
+    if case.ids is not None:
+        labels = pack(labels.astype(np.int64), case.ids[window])
     padding = [(i - a, b - j) for (a, b), (i, j) in zip(spans, inner, strict=True)]
     if any(p != (0, 0) for p in padding):
         pixels = np.pad(pixels, [(0, 0), *padding], mode="symmetric")
@@ -132,7 +139,7 @@ def _window(case: Case, spans: list[tuple[int, int]]) -> tuple[npt.NDArray[np.fl
     return pixels, labels
 
 
-def _load(dataset: Dataset, names: Sequence[str], normalization: NormalizationPlan) -> list[Case]:
+def _load(dataset: Dataset, names: Sequence[str], normalization: NormalizationPlan, objects: bool) -> list[Case]:
     cases, free = [], CACHE_BYTES
     generator = np.random.default_rng(0)
     for name in names:
@@ -154,6 +161,7 @@ def _load(dataset: Dataset, names: Sequence[str], normalization: NormalizationPl
                 counts=counts,
                 points=_class_points(labels, counts, generator),
                 pixels=apply(image.pixels, statistics) if keep else None,
+                ids=read_objects(dataset, sample) if objects else None,
             )
         )
     return cases

@@ -29,6 +29,7 @@ from unetkit.pipeline.assess import evaluate
 from unetkit.pipeline.preparation import Options, Prepared, prepare
 from unetkit.pipeline.validation import Validator
 from unetkit.plan import Plan, build_network, read_plan, write_plan
+from unetkit.separation import JointLoss
 from unetkit.training import Hooks, Outcome, RunFolder, Stopped, World, fit
 
 BEGINNING = {"classes.yaml", "split.json", "data.json", "environment.json", "log.txt", "STATUS.json"}
@@ -210,7 +211,17 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
         class_weights=training.class_weights,
         **training.loss_options,
     )
-    source = PatchSource(dataset, split.train, plan.normalization, foreground=training.foreground, seed=training.seed)
+    learns = plan.objects.separate != "components"
+    if learns:
+        joint = JointLoss(loss, plan.separator, plan.data.num_classes, plan.objects.weight)
+    source = PatchSource(
+        dataset,
+        split.train,
+        plan.normalization,
+        foreground=training.foreground,
+        seed=training.seed,
+        objects=learns,
+    )
     names = split.val if world.leads else ()
     validate = Validator(dataset, names, plan, loss, device=world.device)
     deadline = None
@@ -222,7 +233,18 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
         run.set_status("running", phase="training")
         hooks.say(f"training {plan.model.name} on {len(split.train)} images, {len(split.val)} choose the weights")
     spent = monotonic() - started
-    outcome = fit(model, plan, source, loss, validate, run, world=world, deadline=deadline, spent=spent, hooks=hooks)
+    outcome = fit(
+        model,
+        plan,
+        source,
+        joint if learns else loss,
+        validate,
+        run,
+        world=world,
+        deadline=deadline,
+        spent=spent,
+        hooks=hooks,
+    )
     if world.leads:
         found = f"best score {outcome.best_score:.3f} at step {outcome.best_step} of {outcome.step}"
         hooks.say(f"{found}; {outcome.seconds:.0f} s in all")

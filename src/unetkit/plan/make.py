@@ -16,7 +16,7 @@ from unetkit.models.blocks import FIXED_AT_PREDICTION
 from unetkit.plan.network import build_network
 from unetkit.plan.probe import native_bfloat16, step_seconds
 from unetkit.plan.rules import RULES, Draft
-from unetkit.plan.schema import STATED, DataPlan, ModelPlan, Plan, PredictionPlan, TrainingPlan
+from unetkit.plan.schema import STATED, DataPlan, ModelPlan, ObjectsPlan, Plan, PredictionPlan, TrainingPlan
 
 OVERHEAD = 1.2
 """Cutting, augmenting, the loss and validation come on top of the network's own time."""
@@ -131,6 +131,7 @@ def _assembled(draft: Draft, num_classes: int) -> Plan:
         model=ModelPlan(**draft.values["model"]),
         training=TrainingPlan(steps=1, validate_every=1, **draft.values["training"]),
         augmentation=AugmentationSettings(**draft.values["augmentation"]),
+        objects=ObjectsPlan(**draft.values["objects"]),
         prediction=PredictionPlan(**draft.values["prediction"]),
         reasons=draft.reasons,
     )

@@ -28,7 +28,7 @@ def build_network(plan: Plan, *, pretrained: bool = True) -> Segmenter:
     network = build_model(
         plan.model.name,
         in_channels=data.channels,
-        num_classes=data.num_classes,
+        num_classes=plan.outputs,
         spatial_dims=data.spatial_dims,
         **options,
     )

@@ -44,7 +44,7 @@ class Draft:
     wanted: str | None = None
     values: dict[str, dict[str, Any]] = field(
         default_factory=lambda: {
-            section: {} for section in ("model", "training", "augmentation", "normalization", "prediction")
+            section: {} for section in ("model", "training", "augmentation", "normalization", "objects", "prediction")
         }
     )
     reasons: dict[str, str] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from unetkit.files import write_text
 from unetkit.losses import LOSSES
 from unetkit.models import MODELS
 from unetkit.registry import lookup
+from unetkit.separation import SEPARATORS, Separator
 
 VERSION = 1
 """Raised when an older plan can no longer be read as it stands."""
@@ -123,6 +124,18 @@ class TrainingPlan(_Section):
     seed: int = Field(0, ge=0)
 
 
+class ObjectsPlan(_Section):
+    """How touching objects are told apart.
+
+    Args:
+        separate: a registered way of separating; "components" learns nothing for it and takes connected regions.
+        weight: of its loss beside that of the class map.
+    """
+
+    separate: str = "components"
+    weight: float = Field(1.0, gt=0)
+
+
 class PredictionPlan(_Section):
     """How the trained model is applied.
 
@@ -146,8 +159,19 @@ class Plan(_Section):
     model: ModelPlan
     training: TrainingPlan
     augmentation: AugmentationSettings
+    objects: ObjectsPlan = ObjectsPlan()
     prediction: PredictionPlan = PredictionPlan()
     reasons: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def separator(self) -> Separator:
+        """The way in which touching objects are told apart."""
+        return SEPARATORS[self.objects.separate]
+
+    @property
+    def outputs(self) -> int:
+        """Outputs of the network: the classes, then what separates objects."""
+        return self.data.num_classes + self.separator.channels(self.data.spatial_dims)
 
     def rows(self) -> list[tuple[str, str, str]]:
         """(key, value, reason) for every value, in order; the reason is empty where the value is a plain default."""
@@ -272,6 +296,7 @@ def _validated(values: Any, source: str | PathLike[str], kind: type[FileError] |
             expected="model.name=unet-lite0, or unet-timm with model.pretrained=true and model.weights=FILE",
         )
     lookup(LOSSES, plan.training.loss, "loss")
+    lookup(SEPARATORS, plan.objects.separate, "way of separating objects")
     if len(plan.training.patch) != plan.data.spatial_dims:
         raise kind(
             f"{source}: training.patch does not fit the images",

@@ -23,6 +23,7 @@ from unetkit.image import Image, without_data
 from unetkit.models import Segmenter
 from unetkit.models.base import LONGEST_HALO
 from unetkit.models.blocks import crop, pad_to_multiple
+from unetkit.objects import ObjectMap
 from unetkit.plan import Plan
 from unetkit.prediction.ahead import ahead
 from unetkit.prediction.blend import blended, overlapping
@@ -31,6 +32,7 @@ from unetkit.prediction.source import Source, source_of
 from unetkit.prediction.tiles import Edges, Tile, Window, edges_of, tiles
 from unetkit.registry import lookup
 from unetkit.runtimes import PRECISIONS, Network, first_usable, open_network
+from unetkit.separation import Decoding, decode
 
 WHOLE_PIXELS = {2: 2_300_000, 3: 2_100_000}
 """Larger images are predicted in tiles; a default network takes about 0.5 GB for this many pixels (voxels)."""
@@ -50,11 +52,13 @@ class Piece:
     Args:
         window: which part.
         logits: K *window float32, up to a constant for each pixel; None where no pixel of the part has data.
+        extra: E *window float32, what the network gives beside the classes to tell objects apart.
         missing: bool *window, the pixels without data; None where there are none, or nobody asked.
     """
 
     window: Window
     logits: Tensor | None
+    extra: Tensor | None = None
     missing: npt.NDArray[np.bool_] | None = None
 
 
@@ -165,12 +169,48 @@ class Predictor:
             progress: as for `probabilities`.
         """
         out = np.empty((self.plan.data.num_classes, *image.shape), np.float32)
-        return self._assemble(image, out, lambda logits: logits.log_softmax(0).numpy(), progress, statistics)
+        return self._assemble(image, out, lambda logits, extra: logits.log_softmax(0).numpy(), progress, statistics)
+
+    def objects(
+        self,
+        image: Image,
+        decoding: Decoding,
+        *,
+        statistics: Mapping[NormalizationPlan, Statistics] | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> ObjectMap:
+        """Every object by itself.
+
+        Args:
+            image: as for `probabilities`.
+            decoding: how they are told apart.
+            statistics: as for `log_probabilities`.
+            progress: as for `probabilities`.
+        """
+        outputs = self.outputs(image, statistics=statistics, progress=progress)
+        count = self.plan.data.num_classes
+        return decode(self.plan.separator, outputs[:count], outputs[count:], decoding)
+
+    def outputs(
+        self,
+        image: Image,
+        *,
+        statistics: Mapping[NormalizationPlan, Statistics] | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """Class probabilities, and what the network gives beside them: array (K + E) *S. Arguments as `objects`."""
+        out = np.empty((self.plan.outputs, *image.shape), np.float32)
+
+        def together(logits: Tensor, extra: Tensor) -> npt.NDArray[np.float32]:
+            joined: npt.NDArray[np.float32] = torch.cat([logits.softmax(0), extra]).numpy()
+            return joined
+
+        return self._assemble(image, out, together, progress, statistics)
 
     def labels(self, image: Image, *, progress: Callable[[float], None] | None = None) -> npt.NDArray[np.uint8]:
         """The most probable class of every pixel: array *S, uint8. Arguments and errors as `probabilities`."""
         empty = np.empty(image.shape, np.uint8)
-        return self._assemble(image, empty, to_labels, progress)
+        return self._assemble(image, empty, lambda logits, extra: to_labels(logits), progress)
 
     def pieces(
         self,
@@ -211,12 +251,12 @@ class Predictor:
                 pixels = source.read(window)
                 missing = without_data(pixels, source.nodata) if find_missing else None
                 if missing is not None and missing.all():
-                    return torch.full((self.plan.data.num_classes, *pixels.shape[1:]), 1 / self.plan.data.num_classes)
-                return self._logits(normalized(pixels, statistics), views).softmax(0)
+                    return torch.full((self.plan.outputs, *pixels.shape[1:]), 1 / self.plan.data.num_classes)
+                return self._probable(self._logits(normalized(pixels, statistics), views))
 
-            for strip, probability in blended(self._windows(source.shape, size), predict, done=done):
+            for strip, mean in blended(self._windows(source.shape, size), predict, done=done):
                 missing = without_data(source.read(strip), source.nodata) if find_missing else None
-                yield Piece(strip, probability.clamp_min(1e-12).log(), missing)
+                yield self._piece(strip, self._logarithmic(mean), missing)
 
     def tile_for(self, shape: Sequence[int]) -> int:
         """The side of the tiles for an image of this shape: as stated, else one pass for small images."""
@@ -269,12 +309,12 @@ class Predictor:
         last: tuple[object, Tensor] | None = None
         for tile, pixels, missing in prepared:
             if pixels is None:
-                yield Piece(tile.write, None, missing)
+                yield Piece(tile.write, None, missing=missing)
                 continue
             key = _constant(tile, pixels)
             if last is None or key is None or key != last[0]:
                 last = key, self._logits(pixels, views)[(slice(None), *tile.inner)]
-            yield Piece(tile.write, last[1], missing)
+            yield self._piece(tile.write, last[1], missing)
 
     @staticmethod
     def _prepare(
@@ -306,26 +346,45 @@ class Predictor:
             views: of every network, the axes that are flipped in each view.
 
         Returns:
-            K *S float32 on the CPU; for several networks or views the logarithm of their mean probability.
+            (K + E) *S float32 on the CPU; of several networks or views the logarithm of their mean probability, and the
+            mean of the outputs beside the classes.
         """
         if len(self.models) == len(views[0]) == 1:
             return self.engines[0](pixels[self.plan.normalization])[0]
-        probability = torch.zeros(())
+        total = torch.zeros(())
         for number, (plan, flips) in enumerate(zip(self.plans, views, strict=True)):
             seen = pixels[plan.normalization]
             # A network pads at the end; flipped, it would pad the other end and pool other blocks than in a tile.
             padded = pad_to_multiple(seen, self.models[number].grid)
             for flipped in flips:
-                own = self.engines[number](padded.flip(flipped))[0].softmax(0)
+                own = self._probable(self.engines[number](padded.flip(flipped))[0])
                 upright = crop(own.flip([axis - 1 for axis in flipped])[None], seen.shape[2:])[0]
-                probability = probability + upright / len(flips)
-        return (probability / len(self.models)).clamp_min(1e-12).log()
+                if plan.separator.directed:
+                    for axis in flipped:
+                        upright[plan.data.num_classes + axis - 2] *= -1
+                total = total + upright / len(flips)
+        return self._logarithmic(total / len(self.models))
+
+    def _probable(self, outputs: Tensor) -> Tensor:
+        """(K + E) *S, the classes as probabilities."""
+        count = self.plan.data.num_classes
+        return torch.cat([outputs[:count].softmax(0), outputs[count:]]) if len(outputs) > count else outputs.softmax(0)
+
+    def _logarithmic(self, outputs: Tensor) -> Tensor:
+        """What `_probable` gave, or a mean of it, with probabilities as their logarithms."""
+        count = self.plan.data.num_classes
+        logits = outputs[:count].clamp_min(1e-12).log()
+        return torch.cat([logits, outputs[count:]]) if len(outputs) > count else logits
+
+    def _piece(self, window: Window, outputs: Tensor, missing: npt.NDArray[np.bool_] | None) -> Piece:
+        count = self.plan.data.num_classes
+        return Piece(window, outputs[:count], outputs[count:], missing)
 
     def _assemble(
         self,
         image: Image,
         out: npt.NDArray[Any],
-        convert: Callable[[Tensor], npt.NDArray[Any]],
+        convert: Callable[[Tensor, Tensor], npt.NDArray[Any]],
         progress: Callable[[float], None] | None,
         statistics: Mapping[NormalizationPlan, Statistics] | None = None,
     ) -> npt.NDArray[Any]:
@@ -334,8 +393,9 @@ class Predictor:
         count, seen = math.prod(image.shape), 0
         for piece in self.pieces(source, statistics or self.measure(image)):
             assert piece.logits is not None
+            assert piece.extra is not None
             window: tuple[Any, ...] = (..., *piece.window)
-            out[window] = convert(piece.logits)
+            out[window] = convert(piece.logits, piece.extra)
             seen += math.prod(part.stop - part.start for part in piece.window)
             if progress is not None:
                 progress(seen / count)

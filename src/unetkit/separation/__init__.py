@@ -1,0 +1,23 @@
+"""Separation: what a network learns beside the class map so that touching objects come apart, and how they do.
+
+    ids of a patch ──targets──▶ extra outputs of the network ──relief──▶ watershed (`unetkit.objects.basins`)
+
+To add one: a file with a `Separator`, and a line in `SEPARATORS`; the tests run over it.
+"""
+
+from __future__ import annotations
+
+from unetkit.separation.decode import Decoding, decode, relief_of
+from unetkit.separation.kinds import BORDER, BOUNDARY, COMPONENTS, DISTANCE, FLOW
+from unetkit.separation.loss import JointLoss, pack, unpack
+from unetkit.separation.separator import Separator
+
+__all__ = ["SEPARATORS", "Decoding", "JointLoss", "Separator", "decode", "pack", "relief_of", "unpack"]
+
+SEPARATORS: dict[str, Separator] = {
+    "components": COMPONENTS,
+    "border": BORDER,
+    "boundary": BOUNDARY,
+    "distance": DISTANCE,
+    "flow": FLOW,
+}
