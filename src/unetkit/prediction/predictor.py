@@ -39,8 +39,8 @@ WHOLE = 2**31
 """As a tile's side: larger than any image."""
 
 LEAST = {2: 256, 3: 0}
-"""Pixels that are read along each axis at least, though a tile be narrow: on smaller arrays PyTorch's convolutions add in
-another order; from here on tiles gave the same bits as one pass."""
+"""Pixels that are read along each axis at least, though a tile be narrow: on smaller arrays convolutions of PyTorch add
+in another order; from here on tiles gave the same bits as one pass."""
 
 TILE = {2: 1024, 3: 64}
 OVERLAP = {2: 256, 3: 32}
