@@ -151,4 +151,5 @@ def _root(parent: Ints, number: int) -> int:
 def _components(count: int, one: Ints, other: Ints) -> Ints:
     """Number the connected parts of a graph: int64 count."""
     graph = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(count, count))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
+    groups: Ints = connected_components(graph, directed=False)[1].astype(np.int64)
+    return groups

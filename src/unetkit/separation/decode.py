@@ -9,11 +9,15 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from unetkit.objects import ObjectMap
-from unetkit.objects.basins import Basins, Relief
+from unetkit.objects.band import Relief
+from unetkit.objects.basins import Basins
 from unetkit.separation.separator import Floats, Separator
 
 BAND = {2: 256, 3: 16}
 """Rows (planes) that are decoded at a time: they fit the cache."""
+
+MOST_HELD = 2**22
+"""Pixels whose basins are kept in memory between two looks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,8 @@ def decode(
         flow = None if relief.flow is None else relief.flow[:, start:stop]
         return Relief(relief.height[start:stop], relief.labels[start:stop], flow)
 
-    basins = Basins(read, extent, band, seed=decoding.seed, least=decoding.least)
-    ids = np.concatenate([basins.ids(start) for start in range(0, extent, band)])
-    sure = np.bincount(ids.reshape(-1), (1 - probabilities[0]).reshape(-1), basins.count + 1)[1:]
-    return ObjectMap(ids, basins.classes, (sure / np.maximum(basins.areas, 1)).astype(np.float32))
+    basins = Basins(read, extent, band, hold=MOST_HELD // max(labels[0].size * band, 1) + 1)
+    cut = basins.cut(seed=decoding.seed, least=decoding.least)
+    ids = cut.whole()
+    sure = np.bincount(ids.reshape(-1), (1 - probabilities[0]).reshape(-1), cut.count + 1)[1:]
+    return ObjectMap(ids, cut.classes, (sure / np.maximum(cut.areas, 1)).astype(np.float32))

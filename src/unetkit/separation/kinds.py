@@ -1,8 +1,9 @@
 """The ways of separating that there are.
 
-Sources: border weights, Ronneberger et al. 2015; rim, Caicedo et al., "Evaluation of deep learning strategies for nucleus
-segmentation", 2019; distance, Scherr et al., "Cell segmentation and tracking using CNN-based distance predictions", 2020;
-flow, Stringer et al., "Cellpose", 2021, and Cutler et al., "Omnipose", 2022, whose flow is the slope of the distance.
+Sources: border weights, Ronneberger et al. 2015; rim, Caicedo et al., "Evaluation of deep learning strategies for
+nucleus segmentation", 2019; distance, Scherr et al., "Cell segmentation and tracking using CNN-based distance
+predictions", 2020; flow, Stringer et al., "Cellpose", 2021, and Cutler et al., "Omnipose", 2022, whose flow is the
+slope of the distance.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unetkit.objects.basins import Relief
-from unetkit.separation.separator import Floats, Separator
+from unetkit.objects.band import Relief
+from unetkit.separation.separator import Floats, Labels, Separator
 from unetkit.separation.targets import inward, normalised_distance, rim
 
 
@@ -42,19 +43,19 @@ def flow_loss(extra: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     return _mean((extra - target).square(), inside)
 
 
-def climb_probability(probabilities: Floats, extra: Floats, labels: np.ndarray) -> Relief:  # type: ignore[type-arg]
+def climb_probability(probabilities: Floats, extra: Floats, labels: Labels) -> Relief:
     return Relief(1 - probabilities[0], labels)
 
 
-def climb_inside(probabilities: Floats, extra: Floats, labels: np.ndarray) -> Relief:  # type: ignore[type-arg]
+def climb_inside(probabilities: Floats, extra: Floats, labels: Labels) -> Relief:
     return Relief((1 - probabilities[0]) / (1 + np.exp(np.clip(extra[0], -30, 30))), labels)
 
 
-def climb_distance(probabilities: Floats, extra: Floats, labels: np.ndarray) -> Relief:  # type: ignore[type-arg]
+def climb_distance(probabilities: Floats, extra: Floats, labels: Labels) -> Relief:
     return Relief(extra[0], labels)
 
 
-def follow_flow(probabilities: Floats, extra: Floats, labels: np.ndarray) -> Relief:  # type: ignore[type-arg]
+def follow_flow(probabilities: Floats, extra: Floats, labels: Labels) -> Relief:
     sink = -sum(np.gradient(part, axis=axis) for axis, part in enumerate(extra) if part.shape[axis] > 1)
     return Relief(np.broadcast_to(np.asarray(sink, np.float32), labels.shape), labels, extra)
 

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from unetkit.objects.basins import Relief
+from unetkit.objects.band import Relief
 
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
+Labels = npt.NDArray[np.uint8]
 
 
 def no_targets(ids: Ids) -> Floats:
@@ -38,11 +39,11 @@ class Separator:
         targets: ids *S -> E *S float32, what those outputs should be.
         loss: (outputs N E *S, targets N E *S, valid N *S bool) -> what training makes small.
         directed: whether those outputs are directions, one for each axis, which turn with the image.
-        weighs_borders: whether the class map is learnt with the 2015 border weights, and with a gap where objects touch.
+        weighs_borders: whether the class map is learnt with the 2015 border weights, and a gap where objects touch.
     """
 
     summary: str
-    relief: Callable[[Floats, Floats, npt.NDArray[np.uint8]], Relief]
+    relief: Callable[[Floats, Floats, Labels], Relief]
     seed: float
     seeds: tuple[float, ...]
     channels: Callable[[int], int] = lambda dims: 0

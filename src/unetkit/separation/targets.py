@@ -28,11 +28,12 @@ def touching(ids: Ids) -> Mask:
 
 
 def edge_distance(ids: Ids) -> Floats:
-    """How far each pixel lies inside its object, px; 0 outside and where objects touch. An image's border is no edge."""
+    """How deep inside its object each pixel lies, px; 0 outside and where objects touch. Image borders are no edges."""
     inside = (ids > 0) & ~touching(ids)
     if inside.all():
         return np.full(ids.shape, REACH, np.float32)
-    return ndimage.distance_transform_edt(inside).astype(np.float32)
+    distance: Floats = ndimage.distance_transform_edt(inside).astype(np.float32)
+    return distance
 
 
 def normalised_distance(ids: Ids) -> Floats:
@@ -45,7 +46,8 @@ def normalised_distance(ids: Ids) -> Floats:
     index = index.reshape(ids.shape)
     deepest = np.asarray(ndimage.maximum(distance, index, np.arange(len(numbers))))
     deepest = np.clip(deepest, 1, REACH).astype(np.float32)
-    return np.minimum(distance / deepest[index], 1).astype(np.float32)
+    share: Floats = np.minimum(distance / deepest[index], 1).astype(np.float32)
+    return share
 
 
 def rim(ids: Ids) -> Floats:
