@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from unetkit import __version__
 
+IMAGE, PROBABILITIES = "image", "probabilities"
+"""Names of what goes in and comes out; both have free sizes."""
+
 AXES = {2: ("rows", "columns"), 3: ("planes", "rows", "columns")}
 
 
-def to_onnx(program: torch.export.ExportedProgram, spatial_dims: int, facts: Mapping[str, str]) -> Any:
+def to_onnx(
+    program: torch.export.ExportedProgram,
+    spatial_dims: int,
+    facts: Mapping[str, str],
+    *,
+    inputs: Sequence[str] = (IMAGE,),
+    output: str = PROBABILITIES,
+) -> Any:
     """An `onnx.ModelProto`: image in, probabilities out; BatchNorm within convolutions, sizes free, weights inside.
 
     Args:
         program: from `unetkit.export.graph.record`.
         spatial_dims: 2 or 3.
         facts: what metadata_props shall say.
+        inputs: names of what goes in.
+        output: name of what comes out.
     """
     import onnx
 
@@ -34,8 +46,8 @@ def to_onnx(program: torch.export.ExportedProgram, spatial_dims: int, facts: Map
                 program,
                 dynamo=True,
                 verbose=False,
-                input_names=["image"],
-                output_names=["probabilities"],
+                input_names=list(inputs),
+                output_names=[output],
                 external_data=False,
             )
         finally:
@@ -48,8 +60,9 @@ def to_onnx(program: torch.export.ExportedProgram, spatial_dims: int, facts: Map
     del model.graph.value_info[:]
     for value in (*model.graph.input, *model.graph.output):
         del value.metadata_props[:]
-        for axis, name in enumerate(AXES[spatial_dims], start=2):
-            value.type.tensor_type.shape.dim[axis].dim_param = name
+        if value.name in (IMAGE, PROBABILITIES):
+            for axis, name in enumerate(AXES[spatial_dims], start=2):
+                value.type.tensor_type.shape.dim[axis].dim_param = name
     onnx.helper.set_model_props(model, dict(facts))
     onnx.checker.check_model(model)
     return model

@@ -7,7 +7,8 @@ image 1 C *S ─ float ─┬─ standardise ─ network ─ softmax ─┬─ m
 from __future__ import annotations
 
 import copy
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -40,10 +41,18 @@ class Graph(nn.Module):
         self.way_of = [ways.index(plan.normalization) for plan in predictor.plans]
         self.requires_grad_(False).eval()
 
+    @property
+    def standardisers(self) -> list[Standardise]:
+        """One for each way of normalising that a network was trained with."""
+        return cast("list[Standardise]", list(self.ways))
+
     def forward(self, image: Tensor) -> Tensor:
         """1 C *S in the file's own numbers -> 1 K *S, summing to 1 over K."""
         pixels = image.float()
-        seen = [standardise(pixels) for standardise in self.ways]
+        return self.predict([standardise(pixels) for standardise in self.ways])
+
+    def predict(self, seen: Sequence[Tensor]) -> Tensor:
+        """The image as each way of normalising shows it, each 1 C *S -> 1 K *S."""
         each = [network(seen[way]).softmax(1) for network, way in zip(self.networks, self.way_of, strict=True)]
         total: Tensor = each[0]
         for probability in each[1:]:
@@ -51,14 +60,51 @@ class Graph(nn.Module):
         return total / len(each) if len(each) > 1 else total
 
 
-def record(graph: Graph, channels: int, spatial_dims: int, dtype: InputType) -> torch.export.ExportedProgram:
-    """The graph as a program for images of any size from one pixel up.
+class Measuring(nn.Module):
+    """The first half of a graph that is to run tile by tile: what has to be known of the whole image.
 
     Args:
         graph: the model.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self.whole = graph  # a module of the name "graph" would be taken for the recording
+
+    def forward(self, image: Tensor) -> Tensor:
+        """1 C *S, the whole image -> W 4 C, for each way of normalising what `Standardise.measure` gives."""
+        pixels = image.float()
+        return torch.stack([way.measure(pixels) for way in self.whole.standardisers])
+
+
+class Predicting(nn.Module):
+    """The second half: a tile's probabilities.
+
+    Args:
+        graph: the model.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self.whole = graph  # a module of the name "graph" would be taken for the recording
+
+    def forward(self, image: Tensor, statistics: Tensor) -> Tensor:
+        """A tile, 1 C *S, and what `Measuring` gave of the whole image, W 4 C -> 1 K *S."""
+        pixels, ways = image.float(), self.whole.standardisers
+        return self.whole.predict([way.standardised(pixels, own) for way, own in zip(ways, statistics, strict=True)])
+
+
+def record(
+    graph: nn.Module, channels: int, spatial_dims: int, dtype: InputType, *further: Tensor
+) -> torch.export.ExportedProgram:
+    """A graph as a program for images of any size from one pixel up.
+
+    Args:
+        graph: what takes the image.
         channels: of the image.
         spatial_dims: 2 or 3.
         dtype: of the image.
+        further: examples of its other inputs, whose sizes are fixed.
 
     Raises:
         UnetkitError: this torch cannot record graphs of every size.
@@ -77,7 +123,9 @@ def record(graph: Graph, channels: int, spatial_dims: int, dtype: InputType) -> 
     # Else sizes that are 1 at the coarsest level of the example, or are not, would be taken for a promise.
     oblivious = _config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
     with oblivious, torch.no_grad():
-        program = torch.export.export(graph, (example,), dynamic_shapes=(sizes,), strict=False)
+        program = torch.export.export(
+            graph, (example, *further), dynamic_shapes=(sizes, *[None] * len(further)), strict=False
+        )
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # it would tell the paths of this machine to everybody
     return program
