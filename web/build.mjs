@@ -1,7 +1,7 @@
 // Make the page without a model: src/page.html with style, code and onnxruntime's WebAssembly inside, one file.
 import { createHash } from "node:crypto";
 import { mkdir, readFile, readdir, rename, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
@@ -75,4 +75,4 @@ const whole = skeleton.replace(/\[\[(\w+)\]\]/g, (_, name) => parts[name]);
 await mkdir(dirname(target), { recursive: true });
 await writeFile(`${target}.new`, whole);
 await rename(`${target}.new`, target);
-console.log(`${target}: ${(whole.length / 1e6).toFixed(1)} MB`);
+console.log(`${relative(process.cwd(), target)}: ${(whole.length / 1e6).toFixed(1)} MB`);

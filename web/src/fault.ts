@@ -13,9 +13,15 @@ export class Fault extends Error {
   }
 }
 
+/** What an error says, with what it was caused by. */
+export function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const words = error.cause === undefined ? error.message : `${error.message} ${wordsOf(error.cause)}`;
+  return words.slice(0, 200);
+}
+
 /** Any error as parts; those nobody raised on purpose keep their own words as what was found. */
 export function partsOf(error: unknown, otherwise: string): FaultParts {
   if (error instanceof Fault) return error.parts;
-  const words = error instanceof Error ? error.message : String(error);
-  return { what: otherwise, found: words.slice(0, 200) };
+  return { what: otherwise, found: wordsOf(error) };
 }

@@ -2,6 +2,7 @@
 
 import { type DecodedPng, decode } from "fast-png";
 
+import { wordsOf } from "./fault";
 import { type Picture, damaged, planes, requireSize } from "./read";
 
 export function readPng(bytes: Uint8Array): Picture {
@@ -14,7 +15,7 @@ export function readPng(bytes: Uint8Array): Picture {
   try {
     png = decode(bytes, { checkCrc: true });
   } catch (error) {
-    throw damaged(error instanceof Error ? error.message : String(error));
+    throw damaged(wordsOf(error));
   }
   const { depth, palette } = png;
   const samples = depth < 8 ? unpackBits(png) : png.data;

@@ -2,7 +2,7 @@
 
 import { type GeoTIFF, type GeoTIFFImage, fromArrayBuffer } from "geotiff";
 
-import { Fault } from "./fault";
+import { Fault, wordsOf } from "./fault";
 import { type Picture, damaged, requireSize } from "./read";
 
 const GREY = [0, 1];
@@ -32,7 +32,7 @@ export async function readTiff(content: ArrayBuffer): Promise<Picture> {
     return assembled(parts, first, parts.length);
   } catch (error) {
     if (error instanceof Fault) throw error;
-    throw damaged(error instanceof Error ? error.message : String(error));
+    throw damaged(wordsOf(error));
   }
 }
 
