@@ -18,6 +18,7 @@ from unetkit.export import EXPORTS, TOLERANCE, html
 from unetkit.export.html import halves, mask_facts, page_facts
 from unetkit.export.write import write_exports
 from unetkit.image import Image
+from unetkit.runtimes.onnxruntime import run_onnx
 
 DATASET = NormalizationPlan(kind="dataset", mean=(90.0, 80.0), std=(40.0, 30.0), per_channel=True)
 
@@ -26,17 +27,11 @@ DATASET = NormalizationPlan(kind="dataset", mean=(90.0, 80.0), std=(40.0, 30.0),
     "way", [NormalizationPlan(), NormalizationPlan(kind="none"), DATASET], ids=lambda way: way.kind
 )
 def test_a_tile_is_normalised_as_its_image(way: NormalizationPlan) -> None:
-    import onnxruntime
-
     subject = subject_of(("unet", way), channels=2, dtype="uint16")
-    measure, predict = (
-        onnxruntime.InferenceSession(half.SerializeToString(), providers=["CPUExecutionProvider"])
-        for half in halves(subject)
-    )
+    measure, predict = (run_onnx(half.SerializeToString()) for half in halves(subject))
     pixels = np.random.default_rng(1).gamma(2, 3000, (2, 96, 80)).astype(np.float32)
     pixels[:, :20, :20] = 7  # a tile by itself would be stretched
-    (statistics,) = measure.run(None, {"image": pixels[None]})
-    (corner,) = predict.run(None, {"image": pixels[None, :, :20, :20], "statistics": statistics})
+    corner = predict(pixels[None, :, :20, :20], measure(pixels[None]))
     image = Image(pixels)
     seen = subject.predictor.log_probabilities(Image(pixels[:, :20, :20]), statistics=subject.predictor.measure(image))
     np.testing.assert_allclose(corner[0], np.exp(seen), atol=TOLERANCE / 2)

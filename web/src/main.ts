@@ -139,7 +139,7 @@ const ENCODINGS: Record<MaskFacts["kind"], string> = {
   numbers: "The mask holds the numbers of the training masks",
   palette: "The mask holds the numbers and colours of the training masks",
   colours: "The mask holds the colours of the training masks",
-  objects: "The mask numbers the objects, as the training masks do",
+  objects: "The mask numbers the connected regions: objects that touch share a number",
 };
 
 function introduce({ name, model, version, score, classes, channels, mask, tiles, augmented, origin }: Facts): void {
@@ -151,7 +151,7 @@ function introduce({ name, model, version, score, classes, channels, mask, tiles
   part("encoding", HTMLElement).textContent = `${ENCODINGS[mask.kind]}${values}.`;
   const large = tiles.exact
     ? "Cut into tiles that give what one pass would give."
-    : "Overlapping windows are averaged, which changes results a little.";
+    : "Overlapping windows are averaged, as unetkit predict does.";
   const rows: [string, string][] = [
     ["Validation", score || "No score came with the model."],
     ["Held against the original", `The model in this page gave the same probabilities as in PyTorch on ${origin}.`],

@@ -13,7 +13,6 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
-from unetkit.errors import UnetkitError
 from unetkit.export.standardise import Standardise
 from unetkit.prediction import Predictor
 
@@ -21,9 +20,6 @@ InputType = Literal["uint8", "uint16", "float32"]
 
 INPUT_TYPES: dict[str, torch.dtype] = {"uint8": torch.uint8, "uint16": torch.uint16, "float32": torch.float32}
 """The types that an exported model may take; all of them hold their numbers exactly in float32."""
-
-EXAMPLE = {2: (40, 52), 3: (9, 10, 13)}
-"""Sizes that a graph is recorded with. It holds for all others."""
 
 
 class Graph(nn.Module):
@@ -92,40 +88,3 @@ class Predicting(nn.Module):
         """A tile, 1 C *S, and what `Measuring` gave of the whole image, W 4 C -> 1 K *S."""
         pixels, ways = image.float(), self.whole.standardisers
         return self.whole.predict([way.standardised(pixels, own) for way, own in zip(ways, statistics, strict=True)])
-
-
-def record(
-    graph: nn.Module, channels: int, spatial_dims: int, dtype: InputType, *further: Tensor
-) -> torch.export.ExportedProgram:
-    """A graph as a program for images of any size from one pixel up.
-
-    Args:
-        graph: what takes the image.
-        channels: of the image.
-        spatial_dims: 2 or 3.
-        dtype: of the image.
-        further: examples of its other inputs, whose sizes are fixed.
-
-    Raises:
-        UnetkitError: this torch cannot record graphs of every size.
-    """
-    from torch.fx.experimental import _config
-
-    if not hasattr(_config, "backed_size_oblivious"):
-        raise UnetkitError(
-            "this version of torch cannot record a network for images of every size",
-            found=f"torch {torch.__version__}",
-            expected="2.9 or newer",
-            mend="pip install --upgrade torch",
-        )
-    example = torch.zeros((1, channels, *EXAMPLE[spatial_dims]), dtype=INPUT_TYPES[dtype])
-    sizes = dict.fromkeys(range(2, 2 + spatial_dims), torch.export.Dim.DYNAMIC)
-    # Else sizes that are 1 at the coarsest level of the example, or are not, would be taken for a promise.
-    oblivious = _config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
-    with oblivious, torch.no_grad():
-        program = torch.export.export(
-            graph, (example, *further), dynamic_shapes=(sizes, *[None] * len(further)), strict=False
-        )
-    for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)  # it would tell the paths of this machine to everybody
-    return program

@@ -23,17 +23,19 @@ import torch
 from unetkit import __version__
 from unetkit.classes import Classes, has_background
 from unetkit.errors import UnetkitError
-from unetkit.export.convert import IMAGE, PROBABILITIES, to_onnx
-from unetkit.export.graph import Graph, Measuring, Predicting, record
+from unetkit.export.graph import Graph, Measuring, Predicting
 from unetkit.export.parity import Runtime
 from unetkit.export.subject import Subject
 from unetkit.image import Array
 from unetkit.prediction import Predictor
 from unetkit.prediction import predictor as prediction
+from unetkit.runtimes.convert import record, to_onnx
+from unetkit.runtimes.onnxruntime import run_onnx
 
 PAGE = Path(__file__).parent / "browser" / "page.html"
 
-STATISTICS = "statistics"
+HALVES = ("measure", "predict")
+"""Where the two graphs stand in the page."""
 
 WHOLE_PIXELS = 1_200_000
 """Larger images are cut into tiles: a browser gives a page 4 GB at most, and tiles show how far it is."""
@@ -68,13 +70,11 @@ def write_html(subject: Subject, stem: Path) -> None:
     Raises:
         UnetkitError: the page was not built, or the run's masks hold what no PNG does.
     """
+    graphs = zip(HALVES, halves(subject), strict=True)
     parts = {
         "title": html.escape(subject.name),
         "facts": _within_script(json.dumps(page_facts(subject), ensure_ascii=False)),
-        **{
-            name: _packed(graph.SerializeToString())
-            for name, graph in zip(("measure", "predict"), halves(subject), strict=True)
-        },
+        **{name: _packed(graph.SerializeToString()) for name, graph in graphs},
     }
     text, count = re.subn(r"\{\{(title|facts|measure|predict)\}\}", lambda found: parts.pop(found[1]), read_page())
     assert count == 4, "the page and this file are of one version"
@@ -83,19 +83,12 @@ def write_html(subject: Subject, stem: Path) -> None:
 
 def open_html(path: Path) -> Runtime:
     """The two graphs of a page on onnxruntime's CPU, one pass."""
-    import onnxruntime
-
     text = path.read_text(encoding="utf-8")
-    measure, predict = (
-        onnxruntime.InferenceSession(_unpacked(text, name), providers=["CPUExecutionProvider"])
-        for name in ("measure", "predict")
-    )
+    measure, predict = (run_onnx(_unpacked(text, name)) for name in HALVES)
 
     def run(image: Array) -> Array:
         pixels = image.astype(np.float32)
-        (statistics,) = measure.run([STATISTICS], {IMAGE: pixels})
-        result: Array = predict.run([PROBABILITIES], {IMAGE: pixels, STATISTICS: statistics})[0]
-        return result
+        return predict(pixels, measure(pixels))
 
     return run
 
@@ -107,9 +100,11 @@ def halves(subject: Subject) -> tuple[Any, Any]:
     """
     graph, channels, dims = Graph(subject.predictor), len(subject.channels), subject.spatial_dims
     statistics = torch.ones(len(graph.ways), 4, channels)
+    measure = record(Measuring(graph), channels, dims, torch.float32)
+    predict = record(Predicting(graph), channels, dims, torch.float32, statistics)
     return (
-        to_onnx(record(Measuring(graph), channels, dims, "float32"), dims, {}, output=STATISTICS),
-        to_onnx(record(Predicting(graph), channels, dims, "float32", statistics), dims, {}, inputs=(IMAGE, STATISTICS)),
+        to_onnx(measure, dims, {}, output="statistics"),
+        to_onnx(predict, dims, {}, inputs=("image", "statistics")),
     )
 
 

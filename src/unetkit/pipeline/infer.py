@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -15,14 +16,14 @@ import numpy.typing as npt
 
 from unetkit.classes import IGNORE, Classes, read_classes
 from unetkit.errors import InputError, RunError, UnetkitError, UsageError
-from unetkit.formats import is_image_path, write_image, write_mask
+from unetkit.formats import is_image_path, read_header, write_image, write_mask
 from unetkit.image import Image, without_data
 from unetkit.objects import instance_mask
 from unetkit.pipeline.approximation import Approximation
 from unetkit.pipeline.large import IN_MEMORY, predict_large
 from unetkit.pipeline.missing import classes_with_missing
 from unetkit.plan import Plan, build_network, read_plan
-from unetkit.prediction import Predictor, Source, open_source, require_finite, source_of
+from unetkit.prediction import Predictor, Source, choose_runtime, open_source, require_finite, source_of
 from unetkit.registry import lookup
 from unetkit.report.overlay import overlay, to_rgb
 from unetkit.training import RunFolder
@@ -54,6 +55,8 @@ def load_predictor(
     augment: bool | None = None,
     tile: int | None = None,
     prune: int | None = None,
+    runtime: str = "auto",
+    precision: str = "float32",
 ) -> Predictor:
     """The trained model of a run, ready for images; of a cross-validation, all its models together.
 
@@ -63,10 +66,14 @@ def load_predictor(
         augment: average flipped views; None takes the plan's choice.
         tile: side of the tiles in pixels, `unetkit.prediction.WHOLE` for one pass; None takes the plan's choice.
         prune: poolings to keep of networks that can be pruned, 0 for all; None takes the plan's choice.
+        runtime: "torch", "onnxruntime" or "openvino"; "auto" leaves it to `predict`, and is torch until then.
+        precision: "float32"; on a GPU "bfloat16" or "float16"; "int8" of a run that `quantise` has seen.
 
     Raises:
         RunError: no such run, not finished, or damaged; or folds that were trained for different data.
-        UsageError: a network that cannot be pruned, or has no such level.
+        UsageError: a network that cannot be pruned, or has no such level; a runtime without that precision.
+        FileError: int8, and the run was not quantised.
+        MissingExtra: a package that the runtime needs is not installed.
 
     Example:
         >>> load_predictor("runs/cells").labels(read_image("new.png"))  # doctest: +SKIP
@@ -90,7 +97,17 @@ def load_predictor(
         except RuntimeError as error:
             raise RunError("weights do not fit the plan", file=folder.best, found=str(error).splitlines()[0]) from error
         models.append(model)
-    return Predictor(models, plans, device=choose_device(device), augment=augment, tile=tile, prune=prune)
+    return Predictor(
+        models,
+        plans,
+        device=choose_device(device),
+        augment=augment,
+        tile=tile,
+        prune=prune,
+        runtime=runtime,
+        precision=precision,
+        stores=[folder.path / "runtimes" for folder in runs],
+    )
 
 
 def _form(plan: Plan) -> str:
@@ -146,7 +163,7 @@ def predict(
     jobs = list_inputs(inputs)
     targets = {name: _targets(out / name, path, save, classes) for name, path in jobs.items()}
     _require_free(targets, jobs, overwrite, skip_existing)
-    approximation = Approximation(predictor)
+    approximation, pixels = Approximation(predictor), partial(_pixels, jobs.values())
     for name, path in jobs.items():
         if skip_existing and all(target.exists() for target in targets[name].values()):
             continue
@@ -155,13 +172,25 @@ def predict(
             notes = _other_scale(source, predictor.plan)
             told = partial(_tell, progress, name, math.prod(source.shape))
             if source.in_memory:
+                notes += choose_runtime(predictor, pixels)
                 notes += _predict_one(source, predictor, classes, targets[name], approximation, told)
             else:
                 parts = (out / name).with_name(f".{Path(name).name}.journal")
-                notes += predict_large(source, predictor, classes, targets[name], parts, approximation, told)
+                notes += predict_large(
+                    source, predictor, classes, targets[name], parts, approximation, told, pixels=pixels
+                )
             yield Prediction(name, tuple(targets[name].values()), notes=notes)
         except InputError as error:
             yield Prediction(name, fault=error)
+
+
+def _pixels(paths: Iterable[Path]) -> int:
+    """Of all images together; those that cannot be read do not count."""
+    total = 0
+    for path in paths:
+        with suppress(InputError):
+            total += math.prod(read_header(path).shape[1:])
+    return total
 
 
 def list_inputs(inputs: Sequence[str | PathLike[str]]) -> dict[str, Path]:

@@ -21,7 +21,7 @@ from unetkit.image import Array, Image
 from unetkit.objects import BandedObjects
 from unetkit.pipeline.approximation import Approximation
 from unetkit.pipeline.missing import classes_with_missing
-from unetkit.prediction import Journal, Piece, Predictor, Source, best_tile, measure_source, to_labels
+from unetkit.prediction import Journal, Piece, Predictor, Source, best_tile, choose_runtime, measure_source, to_labels
 from unetkit.prediction.tiles import Window
 from unetkit.report.overlay import overlay, to_rgb
 
@@ -55,6 +55,8 @@ def predict_large(
     journal: Path,
     approximation: Approximation,
     tell: Tell,
+    *,
+    pixels: Callable[[], int] | None = None,
 ) -> tuple[str, ...]:
     """Predict an image part by part; a prediction that was killed goes on from its finished parts.
 
@@ -66,6 +68,7 @@ def predict_large(
         journal: where finished parts are kept until the results are whole.
         approximation: says what is to be said of parts that are not exact.
         tell: hears of the progress.
+        pixels: how many there are to predict, other images included; None: those of this one.
 
     Returns:
         What the user should know.
@@ -76,8 +79,16 @@ def predict_large(
     require_writable(source, classes, targets, predictor.plan.data.num_classes)
     statistics = measure_source(source, predictor.ways, progress=lambda share: tell(MEASURED * share, False))
     facts = _facts(source, predictor, keep_probabilities="probabilities" in targets)
-    parts = Journal(journal, facts, lambda: predictor.tile or best_tile(predictor))
     notes = list(source.notes)
+
+    def choose() -> dict[str, Any]:
+        notes.extend(choose_runtime(predictor, pixels or (lambda: math.prod(source.shape))))
+        return {"tile": predictor.tile or best_tile(predictor), "runtime": predictor.runtime}
+
+    parts = Journal(journal, facts, choose)
+    tile, runtime = parts.choice["tile"], parts.choice["runtime"]
+    if runtime != predictor.runtime:  # another would not give the same to the last digit
+        predictor.run_on(runtime)
     if parts.begun_anew:
         notes.append("begun anew: what stood half-finished was of another image, model or choice of results")
     elif parts.done:
@@ -85,7 +96,7 @@ def predict_large(
     try:
         for path in targets.values():
             sweep_beside(path)  # what a kill left of a result; the journal is locked, so nobody is writing it
-        notes += approximation.notes(source, statistics, tile=parts.choice)
+        notes += approximation.notes(source, statistics, tile=tile)
         _predict(source, predictor, parts, statistics, tell, keep_probabilities="probabilities" in targets)
         notes += _write_results(source, parts, classes, targets, predictor.plan.data.num_classes, tell)
     except BaseException:
@@ -107,6 +118,8 @@ def _facts(source: Source, predictor: Predictor, *, keep_probabilities: bool) ->
         "plans": [plan.model_dump(mode="json", include=sections) for plan in predictor.plans],
         "augment": predictor.augment,
         "tile": predictor.tile,
+        "runtime": predictor.asked,
+        "precision": predictor.precision,
         "probabilities": keep_probabilities,
     }
 
@@ -121,7 +134,7 @@ def _predict(
     with ThreadPoolExecutor(1, "record") as thread:
         waiting: deque[Future[None]] = deque()
         for piece in predictor.pieces(
-            source, statistics, tile=parts.choice, done=parts.done, find_missing=source.nodata is not None
+            source, statistics, tile=parts.choice["tile"], done=parts.done, find_missing=source.nodata is not None
         ):
             waiting.append(thread.submit(_record, parts, piece, keep_probabilities))
             if len(waiting) > RECORDING:
@@ -184,7 +197,7 @@ def _write_results(
             tell(PREDICTED + (1 - PREDICTED) * seen / total, False)
             return result.read(channel, window)
 
-        write_streamed(path, replace(result, read=read, identity=f"{source.path} {parts.choice}"))
+        write_streamed(path, replace(result, read=read, identity=f"{source.path} {parts.choice['tile']}"))
     if "overlay" in targets:
         picture, step = overview(source, parts, classes)
         write_image(targets["overlay"], np.moveaxis(picture, -1, 0))
