@@ -9,9 +9,7 @@ export interface ClassFacts {
 
 /** How the run's mask files hold a class. */
 export type MaskFacts =
-  | { kind: "numbers" | "palette"; values: number[]; bits: 8 | 16 }
-  | { kind: "colours" }
-  | { kind: "objects" };
+  { kind: "numbers" | "palette"; values: number[]; bits: 8 | 16 } | { kind: "colours" } | { kind: "objects" };
 
 /** How large images are cut; all numbers in pixels. */
 export interface TileFacts {

@@ -1,12 +1,13 @@
 /** An image as the model takes it, and as one can look at it. */
 
 import { Fault } from "./fault";
-import type { Picture, Pixels } from "./read";
+import type { Picture, Pixels } from "./picture";
 
 /** A grey image for a model of colour images gets three equal channels, and says so; anything else must fit. */
 export function fitted(image: Picture, channels: readonly string[]): Picture {
   for (const value of image.values) {
-    if (!Number.isFinite(value)) throw new Fault({ what: "The image holds NaN or infinite pixels", mend: "replace them" });
+    if (!Number.isFinite(value))
+      throw new Fault({ what: "The image holds NaN or infinite pixels", mend: "replace them" });
   }
   if (image.channels === channels.length) return image;
   if (image.channels === 1 && channels.length === 3) {

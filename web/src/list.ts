@@ -15,8 +15,18 @@ export class List {
   add(entry: Entry): void {
     const status = make("small");
     const { name } = entry.file;
-    const select = make("button", { type: "button", className: "pick" }, make("span", { textContent: name, title: name }), status);
-    const remove = make("button", { type: "button", className: "remove", textContent: "×", ariaLabel: `Remove ${name}` });
+    const select = make(
+      "button",
+      { type: "button", className: "pick" },
+      make("span", { textContent: name, title: name }),
+      status,
+    );
+    const remove = make("button", {
+      type: "button",
+      className: "remove",
+      textContent: "×",
+      ariaLabel: `Remove ${name}`,
+    });
     select.addEventListener("click", () => this.select(entry));
     remove.addEventListener("click", () => this.remove(entry));
     const row = make("li", {}, select, remove);

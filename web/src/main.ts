@@ -7,7 +7,7 @@ import type { Facts, MaskFacts } from "./facts";
 import { type FaultParts, partsOf } from "./fault";
 import { List } from "./list";
 import { connected } from "./objects";
-import { READS } from "./read-limits";
+import { READS } from "./picture";
 import { ResultView, caption, notes } from "./result";
 
 const facts = readFacts();
@@ -101,7 +101,8 @@ function refresh(): void {
 function faultLines({ what, found, expected, mend }: FaultParts): HTMLElement[] {
   const lines = [make("strong", { textContent: what })];
   const rows = Object.entries({ Found: found, Expected: expected, "To mend it": mend });
-  for (const [name, text] of rows) if (text !== undefined) lines.push(make("p", {}, make("b", { textContent: `${name}: ` }), text));
+  for (const [name, text] of rows)
+    if (text !== undefined) lines.push(make("p", {}, make("b", { textContent: `${name}: ` }), text));
   return what === STOPPED ? lines.slice(0, 1) : lines;
 }
 
@@ -143,7 +144,8 @@ const ENCODINGS: Record<MaskFacts["kind"], string> = {
 };
 
 function introduce({ name, model, version, score, classes, channels, mask, tiles, augmented, origin }: Facts): void {
-  const taken = channels.length === 1 ? "grey images" : channels.length === 3 ? "colour images" : `${channels.length} channels`;
+  const taken =
+    channels.length === 1 ? "grey images" : channels.length === 3 ? "colour images" : `${channels.length} channels`;
   part("name", HTMLElement).textContent = name;
   part("subtitle", HTMLElement).textContent = `${model} for ${taken}: ${classes.map((one) => one.name).join(", ")}`;
   part("takes", HTMLElement).textContent = READS;

@@ -3,7 +3,7 @@
 import * as ort from "onnxruntime-web/wasm";
 
 import type { TileFacts } from "./facts";
-import type { Pixels } from "./read";
+import { type Pixels, requireSize } from "./picture";
 import { LEAST_WEIGHT, type Span, exactTiles, gaussian, length, overlapping } from "./tiles";
 
 export interface Graphs {
@@ -49,6 +49,7 @@ export class Network {
   }
 
   async run(image: Pixels, progress: Progress): Promise<Prediction> {
+    requireSize(image.width, image.height, this.classes);
     const { statistics } = await this.measure.run({ image: tensor(image) });
     if (statistics === undefined) throw new Error("the image was not measured");
     const predict: Predict = async (window) => {

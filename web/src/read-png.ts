@@ -3,12 +3,12 @@
 import { type DecodedPng, decode } from "fast-png";
 
 import { wordsOf } from "./fault";
-import { type Picture, damaged, planes, requireSize } from "./read";
+import { type Picture, damaged, planes, requireSize } from "./picture";
 
 export function readPng(bytes: Uint8Array): Picture {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (bytes.length < 33) throw damaged("a part of it is missing");
-  requireSize(view.getUint32(16), view.getUint32(20));
+  requireSize(view.getUint32(16), view.getUint32(20), 3);
   const turned = orientation(view);
   if (turned !== 1) throw damaged(`a note says that it is to be turned (EXIF orientation ${turned}): save it upright`);
   let png: DecodedPng;
@@ -53,7 +53,7 @@ function expanded(indices: ArrayLike<number>, png: DecodedPng) {
 
 /** What EXIF says of how the camera was held; 1 is upright. Source: CIPA DC-008, tag 274. */
 function orientation(png: DataView): number {
-  for (let at = 8; at + 12 <= png.byteLength; ) {
+  for (let at = 8; at + 12 <= png.byteLength;) {
     const size = png.getUint32(at);
     if (png.getUint32(at + 4) === 0x65584966 && at + 8 + size <= png.byteLength) {
       return exifOrientation(new DataView(png.buffer, png.byteOffset + at + 8, size));

@@ -3,7 +3,7 @@
 import { type GeoTIFF, type GeoTIFFImage, fromArrayBuffer } from "geotiff";
 
 import { Fault, wordsOf } from "./fault";
-import { type Picture, damaged, requireSize } from "./read";
+import { type Picture, damaged, requireSize } from "./picture";
 
 const GREY = [0, 1];
 const RGB = 2;
@@ -25,6 +25,7 @@ export async function readTiff(content: ArrayBuffer): Promise<Picture> {
     const pages = await imagesOf(tiff);
     const first = pages[0];
     if (first === undefined) throw damaged("it holds no image");
+    requireSize(first.getWidth(), first.getHeight(), first.getSamplesPerPixel() * pages.length);
     await requireReadable(first);
     await requireOneImage(first, pages.length);
     const parts = [];
@@ -48,13 +49,16 @@ function unsupported(what: string, found: string, expected: string): Fault {
 }
 
 async function requireReadable(image: GeoTIFFImage): Promise<void> {
-  requireSize(image.getWidth(), image.getHeight());
   const tag = (name: "Compression" | "PhotometricInterpretation") => Number(image.fileDirectory.getValue(name) ?? 1);
   const turned = image.fileDirectory.hasTag("Orientation")
     ? Number(await image.fileDirectory.loadValue("Orientation"))
     : 1;
   if (!COMPRESSIONS.includes(tag("Compression"))) {
-    throw unsupported("The compression is not supported", `number ${tag("Compression")}`, "none, LZW, deflate or PackBits");
+    throw unsupported(
+      "The compression is not supported",
+      `number ${tag("Compression")}`,
+      "none, LZW, deflate or PackBits",
+    );
   }
   const photometric = tag("PhotometricInterpretation");
   if (!GREY.includes(photometric) && photometric !== RGB && photometric !== PALETTE) {
@@ -68,13 +72,19 @@ async function requireReadable(image: GeoTIFFImage): Promise<void> {
   }
   if (image.getGDALNoData() !== null) {
     const found = `the number ${image.getGDALNoData()} stands for no data`;
-    throw new Fault({ what: "The image has pixels without data", found, mend: "use unetkit predict, which leaves them out" });
+    throw new Fault({
+      what: "The image has pixels without data",
+      found,
+      mend: "use unetkit predict, which leaves them out",
+    });
   }
 }
 
 /** Several pages are the channels of one image only where ImageJ's or OME's description says so. */
 async function requireOneImage(first: GeoTIFFImage, pages: number): Promise<void> {
-  const said = String(first.fileDirectory.hasTag("ImageDescription") ? await first.fileDirectory.loadValue("ImageDescription") : "");
+  const said = String(
+    first.fileDirectory.hasTag("ImageDescription") ? await first.fileDirectory.loadValue("ImageDescription") : "",
+  );
   const number = (pattern: RegExp) => Number(pattern.exec(said)?.[1] ?? 0);
   const channels = number(/^channels=(\d+)/m) || number(/SizeC="(\d+)"/);
   const images = Math.max(pages, said.startsWith("ImageJ=") ? number(/^images=(\d+)/m) : 1);

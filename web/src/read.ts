@@ -6,24 +6,9 @@
  */
 
 import { Fault } from "./fault";
-import { MOST_PIXELS, READS } from "./read-limits";
+import { type Picture, READS, damaged, planes, requireSize } from "./picture";
 import { readPng } from "./read-png";
 import { isTiff, readTiff } from "./read-tiff";
-
-export interface Pixels {
-  channels: number;
-  height: number;
-  width: number;
-  /** C H W, the file's own numbers. */
-  values: Float32Array;
-}
-
-export interface Picture extends Pixels {
-  /** Of the numbers, in words: "8-bit". */
-  type: string;
-  /** What reading changed or left out. */
-  notes: string[];
-}
 
 export async function readPicture(file: Blob): Promise<Picture> {
   const content = await file.arrayBuffer();
@@ -37,34 +22,6 @@ export async function readPicture(file: Blob): Promise<Picture> {
     expected: READS,
     mend: "save it in one of these formats, or use unetkit predict, which reads more",
   });
-}
-
-/** Refuse what would not fit into the memory that a page has. */
-export function requireSize(width: number, height: number): void {
-  if (!(width > 0 && height > 0)) throw new Fault({ what: "The image has no pixels" });
-  if (width * height > MOST_PIXELS) {
-    throw new Fault({
-      what: "The image is too large for a browser",
-      found: `${width} × ${height} pixels`,
-      expected: `at most ${MOST_PIXELS / 1e6} million`,
-      mend: "use unetkit predict, which has no limit",
-    });
-  }
-}
-
-/** Channel after channel, from samples that stand pixel by pixel; further ones of a pixel are left out. */
-export function planes(
-  samples: ArrayLike<number>,
-  size: { width: number; height: number },
-  channels: number,
-  stored: number,
-): Pixels {
-  const pixels = size.width * size.height;
-  const values = new Float32Array(channels * pixels);
-  for (let channel = 0, to = 0; channel < channels; channel++) {
-    for (let from = channel; to < (channel + 1) * pixels; from += stored, to++) values[to] = samples[from]!;
-  }
-  return { channels, height: size.height, width: size.width, values };
 }
 
 function starts(bytes: Uint8Array, head: number[]): boolean {
@@ -83,7 +40,7 @@ async function readJpeg(file: Blob, bytes: Uint8Array): Promise<Picture> {
       mend: "save it as RGB, or use unetkit predict",
     });
   }
-  requireSize(frame.width, frame.height);
+  requireSize(frame.width, frame.height, frame.channels);
   return decode(file, frame.channels);
 }
 
@@ -116,7 +73,7 @@ function endsWell(bytes: Uint8Array, from: number): boolean {
 
 async function readBmp(file: Blob, view: DataView): Promise<Picture> {
   if (view.byteLength < 54) throw damaged("a part of it is missing");
-  requireSize(Math.abs(view.getInt32(18, true)), Math.abs(view.getInt32(22, true)));
+  requireSize(Math.abs(view.getInt32(18, true)), Math.abs(view.getInt32(22, true)), 3);
   return decode(file, isGreyBmp(view) ? 1 : 3);
 }
 
@@ -149,8 +106,4 @@ async function decode(file: Blob, channels: number): Promise<Picture> {
   bitmap.close();
   const { data } = context.getImageData(0, 0, width, height);
   return { ...planes(data, { width, height }, channels, 4), type: "8-bit", notes: [] };
-}
-
-export function damaged(found: string): Fault {
-  return new Fault({ what: "The file is damaged", found, mend: "copy or export it anew" });
 }

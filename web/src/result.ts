@@ -25,13 +25,15 @@ export class ResultView {
     this.fillClasses();
     this.opacity.addEventListener("input", () => this.draw());
     this.chosenClass.addEventListener("change", () => this.draw());
-    for (const radio of document.querySelectorAll("input[name=view]")) radio.addEventListener("change", () => this.draw());
+    for (const radio of document.querySelectorAll("input[name=view]"))
+      radio.addEventListener("change", () => this.draw());
     part("nearer", HTMLButtonElement).addEventListener("click", () => this.viewer.zoom(1.5));
     part("further", HTMLButtonElement).addEventListener("click", () => this.viewer.zoom(1 / 1.5));
     part("fit", HTMLButtonElement).addEventListener("click", () => this.viewer.fit());
     for (const button of document.querySelectorAll<HTMLButtonElement>("[data-save]")) {
       button.addEventListener("click", () => {
-        if (this.shown !== null) void this.saveOne(this.shown.entry, this.shown.done, button.dataset["save"] as Product);
+        if (this.shown !== null)
+          void this.saveOne(this.shown.entry, this.shown.done, button.dataset["save"] as Product);
       });
     }
     const legend = Array.from({ length: 11 }, (_, i) => `rgb(${shareColour(i / 10).join(" ")})`).join(", ");
@@ -55,7 +57,10 @@ export class ResultView {
     } else if (product === "probability") {
       const number = Number(this.chosenClass.value);
       const name = this.facts.classes[number]!.name.replace(/[^\p{L}\p{N}_-]+/gu, "-");
-      save(await encodePng({ ...size, samples: probabilityOf(done, number) }), `${stem(entry)}_probability_${name}.png`);
+      save(
+        await encodePng({ ...size, samples: probabilityOf(done, number) }),
+        `${stem(entry)}_probability_${name}.png`,
+      );
     } else {
       const canvas = flatten(this.overlay(done));
       canvas.toBlob((blob) => blob && save(blob, `${stem(entry)}_overlay.png`), "image/png");
@@ -66,7 +71,11 @@ export class ResultView {
     const { classes, background } = this.facts;
     const body = part("classes", HTMLTableSectionElement);
     classes.forEach(({ name, colour }, number) => {
-      const tick = make("input", { type: "checkbox", checked: !(background && number === 0), ariaLabel: `Show ${name}` });
+      const tick = make("input", {
+        type: "checkbox",
+        checked: !(background && number === 0),
+        ariaLabel: `Show ${name}`,
+      });
       tick.addEventListener("change", () => this.draw());
       const share = make("td", { className: "share" });
       const label = make("label", {}, tick, swatch(colour), make("span", { textContent: name }));
@@ -90,7 +99,12 @@ export class ResultView {
   }
 
   private overlay(done: Done): Layer[] {
-    const labels = paintLabels(done.labels, done, this.facts.classes, this.ticks.map((tick) => tick.checked));
+    const labels = paintLabels(
+      done.labels,
+      done,
+      this.facts.classes,
+      this.ticks.map((tick) => tick.checked),
+    );
     return [
       { canvas: this.base(done), opacity: 1 },
       { canvas: canvasOf(labels), opacity: Number(this.opacity.value) / 100 },

@@ -21,10 +21,11 @@ async function predict(file: Blob): Promise<void> {
   const started = performance.now();
   const prediction = await loaded.network.run(image, (share) => tell({ kind: "progress", share }));
   const seconds = (performance.now() - started) / 1000;
-  tell(
-    { kind: "done", done: { ...prediction, width, height, picture, type, channels, notes, seconds } },
-    [prediction.labels.buffer, prediction.probabilities.buffer, picture.buffer],
-  );
+  tell({ kind: "done", done: { ...prediction, width, height, picture, type, channels, notes, seconds } }, [
+    prediction.labels.buffer,
+    prediction.probabilities.buffer,
+    picture.buffer,
+  ]);
 }
 
 async function obey(order: Order): Promise<void> {

@@ -56,7 +56,11 @@ test("a palette image is read as RGB", async () => {
 });
 
 test("a damaged file is refused", async () => {
-  const { bytes } = await written({ width: 9, height: 9, samples: Uint16Array.from({ length: 81 }, (_, i) => i * 700) });
+  const { bytes } = await written({
+    width: 9,
+    height: 9,
+    samples: Uint16Array.from({ length: 81 }, (_, i) => i * 700),
+  });
   expect(() => readPng(bytes.subarray(0, 60))).toThrow("damaged");
   const flipped = Uint8Array.from(bytes);
   flipped[50]! ^= 255;
