@@ -117,7 +117,7 @@ def write_small_png(path: Path) -> None:
 
 
 def write_clear_png(path: Path) -> None:
-    Pillow.fromarray(np.stack([scene()[0], np.roll(scene()[0], 9)], -1), "LA").save(path)
+    Pillow.merge("LA", [Pillow.fromarray(part) for part in (scene()[0], np.roll(scene()[0], 9))]).save(path)
 
 
 def write_tiff(path: Path) -> None:
@@ -140,6 +140,12 @@ def write_jpeg(path: Path) -> None:
     Pillow.fromarray(scene()[0]).save(path, quality=92)
 
 
+def write_turned_jpeg(path: Path) -> None:
+    exif = Pillow.Exif()
+    exif[274] = 6
+    Pillow.fromarray(scene()[0]).save(path, quality=92, exif=exif)
+
+
 def write_bmp(path: Path) -> None:
     Pillow.fromarray(scene()[0]).save(path)
 
@@ -154,11 +160,11 @@ GREY: dict[str, Callable[[Path], None]] = {
     "float.tif": write_float_tiff,
     "signed.tiff": write_signed_tiff,
     "grey.jpg": write_jpeg,
+    "turned.jpg": write_turned_jpeg,
     "grey.bmp": write_bmp,
 }
 
 
-@pytest.mark.filterwarnings("ignore:'mode' parameter is deprecated")
 def test_grey_images_of_every_kind(grey: tuple[Subject, Path], opened: Open, tmp_path: Path) -> None:
     subject, path = grey
     page = opened(path)
@@ -181,6 +187,8 @@ def test_colour_images(colour: tuple[Subject, Path], opened: Open, tmp_path: Pat
     write_image(tmp_path / "deep.png", pixels.astype(np.uint16) * 257)
     tifffile.imwrite(tmp_path / "planes.tif", pixels, photometric="rgb", planarconfig="separate", tile=(16, 16))
     tifffile.imwrite(tmp_path / "tiles.tif", last, photometric="rgb", tile=(16, 16), compression="lzw", predictor=True)
+    clear = np.concatenate([last, last[..., :1]], -1)
+    tifffile.imwrite(tmp_path / "clear.tif", clear, photometric="rgb", extrasamples=["unassalpha"])
     tifffile.imwrite(tmp_path / "imagej.tif", pixels, imagej=True, metadata={"axes": "CYX"})
     Pillow.fromarray(np.ascontiguousarray(last)).save(tmp_path / "colour.jpg", quality=95, subsampling=0)
     Pillow.fromarray(np.ascontiguousarray(last)).quantize(200).save(tmp_path / "palette.png")
@@ -218,6 +226,9 @@ def test_what_cannot_be_used_is_said_and_stops_nothing_else(
     (tmp_path / "cut.tif").write_bytes(content[: len(content) // 2])
     tifffile.imwrite(tmp_path / "stack.tif", np.stack([scene()[0]] * 4), photometric="minisblack")
     tifffile.imwrite(tmp_path / "nan.tif", np.full((20, 20), np.nan, np.float32))
+    tifffile.imwrite(tmp_path / "nodata.tif", scene()[0], extratags=[(42113, "s", 0, "0", False)])
+    tifffile.imwrite(tmp_path / "zstd.tif", scene()[0], compression="zstd")
+    Pillow.merge("CMYK", [Pillow.fromarray(scene()[0])] * 4).save(tmp_path / "inks.jpg")
     write_jpeg(tmp_path / "cut.jpg")
     content = (tmp_path / "cut.jpg").read_bytes()
     (tmp_path / "cut.jpg").write_bytes(content[: len(content) // 2])
@@ -232,6 +243,9 @@ def test_what_cannot_be_used_is_said_and_stops_nothing_else(
         "cut.tif": "damaged",
         "stack.tif": "4 pages",
         "nan.tif": "NaN",
+        "nodata.tif": "without data",
+        "zstd.tif": "none, LZW, deflate or PackBits",
+        "inks.jpg": "stored in inks",
         "cut.jpg": "damaged",
         "wide.png": "20000 × 20000 pixels",
     }
@@ -335,6 +349,19 @@ def test_images_are_dropped_removed_and_controlled_by_keyboard(
     assert page.locator("[data-percent]").inner_text() == "0 %"
     page.locator(".remove").click()
     assert page.locator("main.empty").is_visible()
+
+
+def test_what_was_stopped_does_not_keep_the_next_one(grey: tuple[Subject, Path], opened: Open, tmp_path: Path) -> None:
+    write_image(tmp_path / "large.png", scene(shape=(2500, 2500)))
+    write_png(tmp_path / "small.png")
+    page = opened(grey[1])
+    page.set_input_files("[data-picker]", tmp_path / "large.png")
+    page.locator("[data-doing]", has_text="Predicting").wait_for(timeout=60_000)
+    page.locator("[data-stop]").click()
+    page.locator("[data-fault]", has_text="Stopped").wait_for()
+    page.set_input_files("[data-picker]", tmp_path / "small.png")
+    page.locator("li[data-state=done]").wait_for(timeout=60_000)
+    require_equal(grey[0], saved(page, "mask", tmp_path), Image(scene()))
 
 
 def test_no_connection_is_allowed(grey: tuple[Subject, Path], browser: Any) -> None:

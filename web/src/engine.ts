@@ -21,15 +21,16 @@ export class Engine {
 
   constructor(private readonly facts: Facts) {}
 
-  /** Predict one image; one at a time. */
+  /** Predict one image; one at a time. Progress begins with 0 when the model has started. */
   async predict(file: Blob, progress: (share: number) => void): Promise<Done> {
     const turn = ++this.turn;
-    this.worker ??= this.start();
-    const worker = await this.worker.catch((error: unknown) => {
-      this.worker = null;
+    const starting = (this.worker ??= this.start(turn));
+    const worker = await starting.catch((error: unknown) => {
+      if (this.worker === starting) this.worker = null;
       throw error;
     });
     if (turn !== this.turn) throw new Fault({ what: STOPPED });
+    progress(0);
     const report = await this.ask(worker, { kind: "predict", file }, progress);
     if (report.kind !== "done") throw new Error("the worker speaks out of turn");
     return report.done;
@@ -44,8 +45,9 @@ export class Engine {
     this.waiting = null;
   }
 
-  private async start(): Promise<Worker> {
+  private async start(turn: number): Promise<Worker> {
     const [code, graphs] = await Promise.all([unpack("worker"), readGraphs()]);
+    if (turn !== this.turn) throw new Fault({ what: STOPPED });
     const worker = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
     this.running = worker;
     worker.onmessage = (event: MessageEvent<Report>) => this.hear(event.data);

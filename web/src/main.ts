@@ -57,7 +57,8 @@ async function work(): Promise<void> {
     try {
       const done = await engine.predict(entry.file, (share) => {
         ready = true;
-        if (entry.state.kind === "running") entry.state.share = share;
+        const since = share === 0 || entry.state.kind !== "running" ? performance.now() : entry.state.since;
+        entry.state = { kind: "running", share, since };
         changed(entry);
       });
       const countable = facts.background && facts.classes.length === 2;

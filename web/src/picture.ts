@@ -17,11 +17,11 @@ export interface Picture extends Pixels {
   notes: string[];
 }
 
-/** A page has 4 GB, and an image of so many is the largest that was tried; larger ones are for `unetkit predict`. */
+/** A page has 4 GB, and images about as large as both limits were tried; larger ones are for `unetkit predict`. */
 const MOST_PIXELS = 50_000_000;
 
 /** Of the image over all channels, and of its result over all classes. */
-const MOST_NUMBERS = 150_000_000;
+const MOST_NUMBERS = 100_000_000;
 
 export const READS = "PNG, TIFF, JPEG or BMP";
 
