@@ -1,7 +1,7 @@
 /**
  * Tiles: an image too large for one pass, cut so that the pieces fit together again.
  *
- * The same as unetkit.prediction.tiles and unetkit.prediction.blend, in two dimensions.
+ * The same as unetkit.prediction.tiles (with no least size) and unetkit.prediction.blend, in two dimensions.
  */
 
 /** From and to, the latter outside. */
