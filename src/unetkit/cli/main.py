@@ -207,7 +207,9 @@ def predict(
 @app.command()
 def export(
     run: Run,
-    formats: Annotated[str, typer.Option("--format", help="Any of onnx, openvino, pt2, bioimageio, with commas.")],
+    formats: Annotated[
+        str, typer.Option("--format", help="Any of onnx, openvino, pt2, bioimageio, html, with commas.")
+    ],
     out: Annotated[Path | None, typer.Option(help="Folder for the files.  [default: RUN/export]")] = None,
     input_type: Annotated[
         InputTypes | None, typer.Option(help="Numbers of the images that go in.  [default: those of the training]")

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from unetkit.classes import IGNORE, Classes
+from unetkit.classes import IGNORE, Classes, has_background
 from unetkit.errors import InputError
 from unetkit.image import Image
 
@@ -33,11 +33,6 @@ SHARE_COLOURS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253
 """From 0 to 1: five colours of viridis, evenly spaced, whose lightness alone tells them apart."""
 
 _SHARE_OPACITY = 165
-
-
-def has_background(classes: Classes) -> bool:
-    """Whether class 0 is what is left when nothing is there: of two classes always, else when it is named so."""
-    return len(classes) == 2 or "background" in classes.names[0].lower() or classes.names[0].lower() == "bg"
 
 
 def label_colours(classes: Classes) -> Bytes:
