@@ -315,4 +315,4 @@ def test_no_file_stays_open(tmp_path: Path, name: str) -> None:
 
 def test_every_format_is_among_the_samples() -> None:
     suffixes = {Path(name).suffix for name in SAMPLES}
-    assert all(suffixes & set(format.suffixes) for format in FORMATS.values())
+    assert all(suffixes & set(format.suffixes) for format in FORMATS.values() if format.suffixes and not format.folder)

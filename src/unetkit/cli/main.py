@@ -145,6 +145,10 @@ def predict(
     inputs: Annotated[list[Path], typer.Argument(help="Image files and folders of images.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     save: Annotated[str, typer.Option(help="Any of labels, probabilities, overlay, with commas.")] = "labels",
+    form: Annotated[
+        str | None,
+        typer.Option("--as", metavar="FORM", help="One of png, tif, npy, zarr, cog.  [default: like the image]"),
+    ] = None,
     tta: Tta = None,
     tile: Annotated[
         str | None, typer.Option(metavar="whole|N", help="One pass, or the side of the tiles in pixels; 0 chooses.")
@@ -174,6 +178,7 @@ def predict(
                 save=kinds,
                 overwrite=overwrite,
                 skip_existing=skip_existing,
+                form=form,
                 predictor=predictor,
                 progress=display.progress,
             )

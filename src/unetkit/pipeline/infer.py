@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from unetkit.classes import IGNORE, Classes, read_classes
 from unetkit.errors import InputError, RunError, UnetkitError, UsageError
-from unetkit.formats import is_image_path, write_image, write_mask
+from unetkit.formats import files_below, is_image_path, write_image, write_mask
 from unetkit.image import Image, without_data
 from unetkit.objects import instance_mask
 from unetkit.pipeline.approximation import Approximation
@@ -32,6 +32,12 @@ OTHER_SCALE = 1.25
 """A pixel size that differs by more than this factor from the training images' is worth a word."""
 
 SAVES = ("labels", "probabilities", "overlay")
+
+FORMS = {"png": ".png", "tif": ".tif", "npy": ".npy", "zarr": ".zarr", "cog": ".tif"}
+"""What results can be asked for as: name and suffix."""
+
+OWN_FORM = {".tif": ".tif", ".tiff": ".tif", ".npy": ".npy", ".zarr": ".zarr"}
+"""The suffix of the labels, by that of the image, where nothing is asked for; elsewhere .png."""
 
 Progress = Callable[[str, float, int], None]
 """Told (name of the image, finished share 0 to 1, its pixels; 0 of these while it is not prediction that goes on)."""
@@ -113,6 +119,7 @@ def predict(
     save: Sequence[str] = ("labels",),
     overwrite: bool = False,
     skip_existing: bool = False,
+    form: str | None = None,
     predictor: Predictor | None = None,
     progress: Progress = lambda name, share, pixels: None,
 ) -> Iterator[Prediction]:
@@ -125,6 +132,7 @@ def predict(
         save: any of "labels", "probabilities", "overlay".
         overwrite: whether results that exist may be replaced.
         skip_existing: whether images whose results all exist are passed over.
+        form: a name in `FORMS`, of labels and probabilities; None: Zarr, NPY and TIFF images give their like.
         predictor: a loaded one; else the run's is loaded.
         progress: told how far each image is.
 
@@ -140,13 +148,16 @@ def predict(
     """
     for name in save:
         lookup(dict.fromkeys(SAVES), name, "output")
+    if form is not None:
+        lookup(FORMS, form, "form")
     out, folder = Path(out), RunFolder(run)
     predictor = predictor or load_predictor(run)
     classes = read_classes(member_runs(folder)[0].classes)
     jobs = list_inputs(inputs)
-    targets = {name: _targets(out / name, path, save, classes) for name, path in jobs.items()}
+    targets = {name: _targets(out / name, path, save, classes, form) for name, path in jobs.items()}
     _require_free(targets, jobs, overwrite, skip_existing)
     approximation = Approximation(predictor)
+    format = "cog" if form == "cog" else None
     for name, path in jobs.items():
         if skip_existing and all(target.exists() for target in targets[name].values()):
             continue
@@ -155,10 +166,12 @@ def predict(
             notes = _other_scale(source, predictor.plan)
             told = partial(_tell, progress, name, math.prod(source.shape))
             if source.in_memory:
-                notes += _predict_one(source, predictor, classes, targets[name], approximation, told)
+                notes += _predict_one(source, predictor, classes, targets[name], approximation, told, format)
             else:
                 parts = (out / name).with_name(f".{Path(name).name}.journal")
-                notes += predict_large(source, predictor, classes, targets[name], parts, approximation, told)
+                notes += predict_large(
+                    source, predictor, classes, targets[name], parts, approximation, told, format=format
+                )
             yield Prediction(name, tuple(targets[name].values()), notes=notes)
         except InputError as error:
             yield Prediction(name, fault=error)
@@ -186,8 +199,8 @@ def list_inputs(inputs: Sequence[str | PathLike[str]]) -> dict[str, Path]:
 
 def _named(entry: Path) -> list[tuple[str, Path]]:
     """The images an input stands for, each with its name below the output folder."""
-    if entry.is_dir():
-        files = [path for path in sorted(entry.rglob("*")) if is_image_path(path)]
+    if entry.is_dir() and not is_image_path(entry):
+        files = [path for path in files_below(entry) if is_image_path(path)]
         if not files:
             raise UsageError("holds no images", file=entry, mend="name image files, or a folder with some")
         return [(path.relative_to(entry).with_suffix("").as_posix(), path) for path in files]
@@ -196,10 +209,11 @@ def _named(entry: Path) -> list[tuple[str, Path]]:
     return [(entry.stem, entry)]
 
 
-def _targets(base: Path, source: Path, save: Sequence[str], classes: Classes) -> dict[str, Path]:
+def _targets(base: Path, source: Path, save: Sequence[str], classes: Classes, form: str | None) -> dict[str, Path]:
     wide = classes.encoding == "values" and classes.dtype not in ("bool", "uint8", "uint16")  # more than PNG holds
-    label = ".tif" if wide or source.suffix.lower() in (".tif", ".tiff", ".npy") else ".png"
-    names = {"labels": label, "probabilities": "_probabilities.tif", "overlay": "_overlay.png"}
+    label = FORMS[form] if form else OWN_FORM.get(source.suffix.lower(), ".tif" if wide else ".png")
+    probability = ".tif" if label == ".png" else label
+    names = {"labels": label, "probabilities": f"_probabilities{probability}", "overlay": "_overlay.png"}
     return {kind: base.with_name(base.name + names[kind]) for kind in save}
 
 
@@ -253,6 +267,7 @@ def _predict_one(
     targets: dict[str, Path],
     approximation: Approximation,
     told: Callable[[float], None],
+    format: str | None,
 ) -> tuple[str, ...]:
     """Predict an image and write what was asked for; returns what the user should know."""
     predictor.require_match(source)
@@ -267,13 +282,14 @@ def _predict_one(
         if missing is not None:
             probabilities[:, missing] = np.nan
         geometry = image.geometry.with_nodata(None if image.nodata is None else math.nan)
-        write_image(targets["probabilities"], probabilities, geometry=geometry)
+        path, names = targets["probabilities"], classes.names
+        write_image(path, probabilities, geometry=geometry, channels=names, format=format)
     else:
         labels = predictor.labels(image, progress=told)
     if missing is not None:
         labels[missing] = IGNORE
     if "labels" in targets:
-        write_labels(targets["labels"], labels, classes, image)
+        write_labels(targets["labels"], labels, classes, image, format=format)
     if "overlay" in targets:
         picture = overlay(to_rgb(image), middle_plane(labels), None, classes)
         write_image(targets["overlay"], np.moveaxis(picture, -1, 0))
@@ -285,16 +301,18 @@ def middle_plane(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return labels if labels.ndim == 2 else labels[labels.shape[0] // 2]
 
 
-def write_labels(path: Path, labels: npt.NDArray[np.uint8], classes: Classes, image: Image) -> None:
+def write_labels(
+    path: Path, labels: npt.NDArray[np.uint8], classes: Classes, image: Image, *, format: str | None = None
+) -> None:
     """Write a label map as the training masks were written: values, colours, palette, or numbered objects."""
     stated, nodata = classes_with_missing(classes, image.nodata)
     geometry = image.geometry.with_nodata(nodata)
     if classes.encoding == "instances":
-        write_mask(path, instance_mask(labels == 1), geometry=geometry)
+        write_mask(path, instance_mask(labels == 1), geometry=geometry, format=format)
     else:
         palette = _palette(stated) if classes.palette and path.suffix == ".png" else None
         coloured = classes.encoding == "colours"
-        write_mask(path, stated.encode(labels), palette=palette, geometry=geometry, colours=coloured)
+        write_mask(path, stated.encode(labels), palette=palette, geometry=geometry, colours=coloured, format=format)
 
 
 def _palette(classes: Classes) -> tuple[tuple[int, int, int], ...]:
