@@ -323,7 +323,9 @@ def test_what_cannot_be_written_is_refused_before_predicting(
     monkeypatch.setattr(infer, "IN_MEMORY", 0)
     monkeypatch.setattr(Predictor, "_logits", lambda *rest: pytest.fail("predicted"))
     raster(tmp_path / "a.tif").rename(tmp_path / "a.png")
-    with pytest.raises(FileError, match=r"cannot be written piece by piece.*too large for memory: name it a\.tif"):
+    with pytest.raises(
+        FileError, match=r"cannot be written piece by piece.*too large for memory: predict --as tif, or name it a\.tif"
+    ):
         results(runs("values"), tmp_path / "a.png", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -22,6 +22,7 @@ from unetkit.formats.format import Format, Header, Layout, Output, Palette, RawM
 from unetkit.formats.jpeg import JPEG
 from unetkit.formats.npy import NPY
 from unetkit.formats.png import PNG
+from unetkit.formats.raster import JPEG2000, VRT
 from unetkit.formats.tiff import TIFF
 from unetkit.formats.tiff_metadata import shift_geotiff
 from unetkit.formats.windows import check_window, window_as_stored
@@ -37,6 +38,8 @@ FORMATS: dict[str, Format] = {
     "cog": COG,
     "npy": NPY,
     "zarr": ZARR,
+    "jpeg2000": JPEG2000,
+    "vrt": VRT,
 }
 
 SUFFIXES: tuple[str, ...] = tuple(suffix for format in FORMATS.values() for suffix in format.suffixes)

@@ -36,7 +36,7 @@ SAVES = ("labels", "probabilities", "overlay")
 FORMS = {"png": ".png", "tif": ".tif", "npy": ".npy", "zarr": ".zarr", "cog": ".tif"}
 """What results can be asked for as: name and suffix."""
 
-OWN_FORM = {".tif": ".tif", ".tiff": ".tif", ".npy": ".npy", ".zarr": ".zarr"}
+OWN_FORM = {".npy": ".npy", ".zarr": ".zarr", **dict.fromkeys((".tif", ".tiff", ".jp2", ".j2k", ".vrt"), ".tif")}
 """The suffix of the labels, by that of the image, where nothing is asked for; elsewhere .png."""
 
 Progress = Callable[[str, float, int], None]

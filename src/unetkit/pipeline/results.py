@@ -142,7 +142,7 @@ class Results:
             window = (*plane, slice(row, min(row + rows, height)), slice(0, width))
             pixels.append(source.read(window)[..., ::step, ::step])
             labels.append(parts.labels(window)[..., ::step, ::step])
-        image = Image(np.concatenate(pixels, -2), channels=source.names)
+        image = Image(np.concatenate(pixels, -2), source.geometry, source.names)
         seen = np.concatenate(labels, -2)
         return overlay(to_rgb(image), seen[0] if plane else seen, None, self.classes), step
 
