@@ -284,7 +284,10 @@ def test_another_pixel_size_than_trained_is_said(tmp_path: Path) -> None:
         image = raster(tmp_path / f"{n}.tif", (1, 40, 40), geometry=Geometry(spacing, "nm" if n == 3 else "um"))
         (prediction,) = predict(run, [image], tmp_path / "out")
         notes.append(prediction.notes)
-    told = "pixels of 0.25 × 0.25 um, trained on 0.5 × 0.5 um: things look 2 × 2 times as large to the model"
+    told = (
+        "pixels of 0.25 × 0.25 um, trained on 0.5 × 0.5 um: things look 2 × 2 times as large to the model; "
+        "--match-spacing resamples"
+    )
     assert notes == [(), (), (told,), ()]
 
 

@@ -149,6 +149,9 @@ def predict(
         str | None,
         typer.Option("--as", metavar="FORM", help="One of png, tif, npy, zarr, cog.  [default: like the image]"),
     ] = None,
+    match_spacing: Annotated[
+        bool, typer.Option("--match-spacing", help="Resample to the trained pixel size, and the result back.")
+    ] = False,
     tta: Tta = None,
     tile: Annotated[
         str | None, typer.Option(metavar="whole|N", help="One pass, or the side of the tiles in pixels; 0 chooses.")
@@ -179,6 +182,7 @@ def predict(
                 overwrite=overwrite,
                 skip_existing=skip_existing,
                 form=form,
+                match_spacing=match_spacing,
                 predictor=predictor,
                 progress=display.progress,
             )

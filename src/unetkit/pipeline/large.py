@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from unetkit import __version__
-from unetkit.classes import IGNORE, Classes
+from unetkit.classes import IGNORE
 from unetkit.files import stamp, sweep_beside
 from unetkit.pipeline.approximation import Approximation
 from unetkit.pipeline.results import Results
-from unetkit.prediction import Journal, Piece, Predictor, Source, best_tile, measure_source, to_labels
+from unetkit.prediction import Journal, OwnGrid, Piece, Predictor, Source, best_tile, measure_source, to_labels
 
 IN_MEMORY = 512 * 2**20
 """An image is held in memory while it and what is made of it take no more bytes."""
@@ -33,27 +33,22 @@ Tell = Callable[[float, bool], None]
 
 
 def predict_large(
-    source: Source,
+    results: Results,
+    seen: Source,
     predictor: Predictor,
-    classes: Classes,
-    targets: Mapping[str, Path],
     journal: Path,
     approximation: Approximation,
     tell: Tell,
-    *,
-    format: str | None = None,
 ) -> tuple[str, ...]:
     """Predict an image part by part; a prediction that was killed goes on from its finished parts.
 
     Args:
-        source: the image.
+        results: what is to be written, and of which image.
+        seen: that image as the networks are to see it: itself, or resampled.
         predictor: the trained networks.
-        classes: how label files are written.
-        targets: any of "labels", "probabilities", "overlay" -> where to.
         journal: where finished parts are kept until the results are whole.
         approximation: says what is to be said of parts that are not exact.
         tell: hears of the progress.
-        format: of the results, where their suffix does not say it.
 
     Returns:
         What the user should know.
@@ -61,10 +56,11 @@ def predict_large(
     Raises:
         FileError: a damaged file, NaN pixels, a result that cannot be written, a full disk; finished parts are kept.
     """
-    results = Results(source, classes, targets, predictor.plan.data.num_classes, format)
     results.require_writable()
-    statistics = measure_source(source, predictor.ways, progress=lambda share: tell(MEASURED * share, False))
-    facts = _facts(source, predictor, keep_probabilities="probabilities" in targets)
+    source, matched = results.source, seen is not results.source
+    keep_probabilities = matched or "probabilities" in results.targets
+    statistics = measure_source(seen, predictor.ways, progress=lambda share: tell(MEASURED * share, False))
+    facts = _facts(seen, predictor, keep_probabilities=keep_probabilities)
     parts = Journal(journal, facts, lambda: predictor.tile or best_tile(predictor))
     notes = list(source.notes)
     if parts.begun_anew:
@@ -72,11 +68,12 @@ def predict_large(
     elif parts.done:
         notes.append(f"gone on from {len(parts.done)} finished parts")
     try:
-        for path in targets.values():
+        for path in results.targets.values():
             sweep_beside(path)  # what a kill left of a result; the journal is locked, so nobody is writing it
-        notes += approximation.notes(source, statistics, tile=parts.choice)
-        _predict(source, predictor, parts, statistics, tell, keep_probabilities="probabilities" in targets)
-        notes += results.write(parts, lambda share: tell(PREDICTED + (1 - PREDICTED) * share, False), f"{parts.choice}")
+        notes += approximation.notes(seen, statistics, tile=parts.choice)
+        _predict(seen, predictor, parts, statistics, tell, keep_probabilities=keep_probabilities)
+        own = OwnGrid(parts.probabilities, source, seen.shape, results.num_classes) if matched else parts
+        notes += results.write(own, lambda share: tell(PREDICTED + (1 - PREDICTED) * share, False), f"{parts.choice}")
     except BaseException:
         parts.close()
         raise
@@ -91,6 +88,7 @@ def _facts(source: Source, predictor: Predictor, *, keep_probabilities: bool) ->
     return {
         "unetkit": __version__,
         "image": stamp(source.path),
+        "shape": source.shape,
         "weights": predictor.digest(),
         "plans": [plan.model_dump(mode="json", include=sections) for plan in predictor.plans],
         "augment": predictor.augment,

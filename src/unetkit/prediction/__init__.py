@@ -3,6 +3,7 @@
 from unetkit.prediction.deviation import deviation
 from unetkit.prediction.journal import Journal
 from unetkit.prediction.predictor import WHOLE, Piece, Predictor, to_labels
+from unetkit.prediction.resample import OwnGrid, resampled
 from unetkit.prediction.size import best_tile
 from unetkit.prediction.source import Source, measure_source, open_source, require_finite, source_of
 from unetkit.prediction.tiles import Tile, tiles
@@ -10,6 +11,7 @@ from unetkit.prediction.tiles import Tile, tiles
 __all__ = [
     "WHOLE",
     "Journal",
+    "OwnGrid",
     "Piece",
     "Predictor",
     "Source",
@@ -19,6 +21,7 @@ __all__ = [
     "measure_source",
     "open_source",
     "require_finite",
+    "resampled",
     "source_of",
     "tiles",
     "to_labels",
