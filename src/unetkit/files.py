@@ -182,6 +182,24 @@ def lock(file: IO[bytes] | FileIO, path: Path) -> None:
         raise FileError("is in use by another process", file=path, mend="wait for it, or name another --out") from error
 
 
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """The content of a file.
+
+    Raises:
+        FileError: it cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise FileError("cannot be read", file=path, found=error.strerror) from error
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write `data`, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write `text` as UTF-8, whole or not at all."""
     with replacing(path) as temporary:

@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 import torch
 
-import unetkit.export.packages
+import unetkit.runtimes.packages
 from tests.export.conftest import subject_of
 from unetkit.dataset.normalize import NormalizationPlan
 from unetkit.errors import MissingExtra, UnetkitError, UnknownName, UsageError
 from unetkit.export import EXPORTS, TOLERANCE, Credit, Export, Subject
-from unetkit.export.packages import load
 from unetkit.export.parity import expected
 from unetkit.export.write import write_exports
 from unetkit.models import MODELS
+from unetkit.runtimes.packages import load
 
 PLAIN = NormalizationPlan()
 CASES = [*((name, 2) for name in MODELS), ("unet", 3)]
@@ -121,7 +121,7 @@ def test_openvino_is_loaded_without_its_report() -> None:
         time.sleep(0.5)
         print(packages["REPORTER"] in sys.modules)
     """
-    command = [sys.executable, "-c", code, unetkit.export.packages.__file__]
+    command = [sys.executable, "-c", code, unetkit.runtimes.packages.__file__]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "False\n"
 
 

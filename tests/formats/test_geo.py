@@ -11,8 +11,9 @@ import pytest
 import rasterio
 from rasterio.transform import Affine
 
+from unetkit import extras
 from unetkit.errors import FileError, MissingExtra
-from unetkit.formats import extras, read_header, read_image, read_mask, read_window, vrt, write_image, write_mask
+from unetkit.formats import read_header, read_image, read_mask, read_window, vrt, write_image, write_mask
 from unetkit.formats import tiff_write as tiff_writing
 from unetkit.image import Geometry, without_data
 

@@ -47,7 +47,7 @@ def test_the_result_lies_where_the_image_lies(
     passes: list[int] = []
     logits = Predictor._logits
     monkeypatch.setattr(Predictor, "_logits", lambda self, *rest: passes.append(1) or logits(self, *rest))
-    predictor = load_predictor(run, augment=False, tile=64)
+    predictor = load_predictor(run, augment=False, tile=64, runtime="torch")
     (done,) = predict(run, [path], tmp_path / "out", save=("labels", "probabilities"), form=form, predictor=predictor)
     assert done.fault is None
     labels, probabilities = done.written
@@ -78,7 +78,7 @@ def test_rasters_of_gdal_give_a_geotiff(run: Path, tmp_path: Path, monkeypatch: 
     written = []
     for limit in (2**30, 0):
         monkeypatch.setattr(infer, "IN_MEMORY", limit)
-        predictor = load_predictor(run, augment=False, tile=96)
+        predictor = load_predictor(run, augment=False, tile=96, runtime="torch")
         images, out = [tmp_path / "a.vrt", tmp_path / "b.jp2"], tmp_path / str(limit)
         for image, done in zip(images, predict(run, images, out, predictor=predictor), strict=True):
             assert done.fault is None

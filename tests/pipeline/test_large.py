@@ -69,7 +69,7 @@ def test_what_is_streamed_is_what_memory_gives(
     runs: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
 ) -> None:
     run, image = runs(encoding), raster(tmp_path / "a.tif")
-    predictor = lambda: load_predictor(run, augment=False, tile=96)  # noqa: E731
+    predictor = lambda: load_predictor(run, augment=False, tile=96, runtime="torch")  # noqa: E731
     whole = results(run, image, tmp_path / "whole", predictor=load_predictor(run, augment=False))
     monkeypatch.setattr(infer, "IN_MEMORY", 0)
     streamed = results(run, image, tmp_path / "streamed", predictor=predictor())
@@ -88,7 +88,7 @@ def test_a_prediction_that_was_interrupted_goes_on(
 ) -> None:
     monkeypatch.setattr(infer, "IN_MEMORY", 0)
     run, image = runs("values"), raster(tmp_path / "a.tif")
-    predictor = load_predictor(run, augment=False, tile=64)
+    predictor = load_predictor(run, augment=False, tile=64, runtime="torch")
     expected = results(run, image, tmp_path / "expected", predictor=predictor)
 
     class Interrupted(Exception):
@@ -120,7 +120,7 @@ def test_a_changed_image_is_not_gone_on_with(
 ) -> None:
     monkeypatch.setattr(infer, "IN_MEMORY", 0)
     run, image = runs("values"), raster(tmp_path / "a.tif")
-    predictor = load_predictor(run, augment=False, tile=64)
+    predictor = load_predictor(run, augment=False, tile=64, runtime="torch")
 
     def stop(name: str, share: float, pixels: int) -> None:
         if share > 0.5 and pixels:
@@ -143,7 +143,7 @@ from unetkit.pipeline.infer import load_predictor, predict
 infer.IN_MEMORY = 0
 run, image, out = sys.argv[1:]
 told = lambda name, share, pixels: print(share, flush=True)
-list(predict(run, [image], out, predictor=load_predictor(run, augment=False, tile=48), progress=told))
+list(predict(run, [image], out, predictor=load_predictor(run, augment=False, tile=48, runtime="torch"), progress=told))
 """
 
 
@@ -181,7 +181,12 @@ def test_where_there_is_no_data_there_is_no_result(
     logits = Predictor._logits
     monkeypatch.setattr(Predictor, "_logits", lambda self, *rest: passes.append(1) or logits(self, *rest))
     run = runs("values")
-    files = results(run, tmp_path / "a.tif", tmp_path / "out", predictor=load_predictor(run, augment=False, tile=48))
+    files = results(
+        run,
+        tmp_path / "a.tif",
+        tmp_path / "out",
+        predictor=load_predictor(run, augment=False, tile=48, runtime="torch"),
+    )
     labels, header = read_mask(files["labels"]).values, read_header(files["labels"])
     assert header.geometry.nodata == 255
     assert ((labels == 255) == missing).all()
@@ -215,7 +220,12 @@ def test_equal_tiles_are_predicted_once(
     passes: list[int] = []
     logits = Predictor._logits
     monkeypatch.setattr(Predictor, "_logits", lambda self, *rest: passes.append(1) or logits(self, *rest))
-    files = results(run, tmp_path / "a.tif", tmp_path / "out", predictor=load_predictor(run, augment=False, tile=32))
+    files = results(
+        run,
+        tmp_path / "a.tif",
+        tmp_path / "out",
+        predictor=load_predictor(run, augment=False, tile=32, runtime="torch"),
+    )
     assert len(passes) < 13 * 13 // 2
     assert np.array_equal(read_mask(files["labels"]).values, expected * 50)
 
@@ -249,7 +259,7 @@ def test_volumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = STEPS.__class__(steps=2, model="unet", settings=("model.width=4", "model.depth=1"))
     run = train(tmp_path / "data", options, out=tmp_path / "run").path
     image = raster(tmp_path / "big.tif", (1, 40, 70, 66))
-    predictor = load_predictor(run, augment=False, tile=24)
+    predictor = load_predictor(run, augment=False, tile=24, runtime="torch")
     whole = results(run, image, tmp_path / "whole", predictor=load_predictor(run, augment=False))
     monkeypatch.setattr(infer, "IN_MEMORY", 0)
     streamed = results(run, image, tmp_path / "streamed", predictor=predictor)
@@ -263,7 +273,7 @@ def test_a_network_whose_tiles_cannot_be_exact_says_how_far_off_it_is(
     options = STEPS.__class__(steps=3, model="unet", settings=("model.width=4", "model.depth=1", "model.norm=instance"))
     run = train(discs, options, out=tmp_path / "run").path
     image = raster(tmp_path / "a.tif", (1, 210, 330))
-    predictor = load_predictor(run, augment=False, tile=64)
+    predictor = load_predictor(run, augment=False, tile=64, runtime="torch")
     memory, streamed = [], []
     for limit, kept in ((2**30, memory), (0, streamed)):
         monkeypatch.setattr(infer, "IN_MEMORY", limit)
@@ -300,7 +310,7 @@ def test_averaged_windows_go_on_too_and_leave_out_what_has_no_data(
     pixels = read_image(raster(tmp_path / "full.tif", (1, 500, 300))).pixels.astype(np.int16)
     pixels[:, :260] = -1
     write_image(tmp_path / "a.tif", pixels, geometry=Geometry(extra={"nodata": -1.0}))
-    predictor = load_predictor(run, augment=False, tile=64)
+    predictor = load_predictor(run, augment=False, tile=64, runtime="torch")
     passes: list[int] = []
     logits = Predictor._logits
     monkeypatch.setattr(Predictor, "_logits", lambda self, *rest: passes.append(1) or logits(self, *rest))

@@ -36,7 +36,7 @@ def test_streamed_is_what_memory_gives_and_what_resampling_by_hand_gives(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: float, suffix: str
 ) -> None:
     image = raster(tmp_path / f"a{suffix}", (1, 310, 430), geometry=Geometry((size, size), "um"))
-    predictor = load_predictor(run, augment=False, tile=64)
+    predictor = load_predictor(run, augment=False, tile=64, runtime="torch")
     predict_it = lambda name: predict(  # noqa: E731
         run, [image], tmp_path / name, save=SAVE, match_spacing=True, predictor=predictor
     )
@@ -60,7 +60,7 @@ def test_streamed_is_what_memory_gives_and_what_resampling_by_hand_gives(
 def test_interrupted_it_goes_on(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(infer, "IN_MEMORY", 0)
     image = raster(tmp_path / "a.tif", (1, 610, 530), geometry=Geometry((0.3, 0.3), "um"))
-    predictor = load_predictor(run, augment=False, tile=64)
+    predictor = load_predictor(run, augment=False, tile=64, runtime="torch")
     options = {"match_spacing": True, "predictor": predictor}
     (expected,) = predict(run, [image], tmp_path / "expected", **options)
 
@@ -81,7 +81,7 @@ def test_finished_tiles_of_another_size_are_not_gone_on_with(
 ) -> None:
     monkeypatch.setattr(infer, "IN_MEMORY", 0)
     image = raster(tmp_path / "a.tif", (1, 610, 530), geometry=Geometry((0.3, 0.3), "um"))
-    predictor = load_predictor(run, augment=False, tile=64)
+    predictor = load_predictor(run, augment=False, tile=64, runtime="torch")
 
     def stop(name: str, share: float, pixels: int) -> None:
         if share > 0.5 and pixels:
@@ -107,7 +107,7 @@ def test_missing_data_stay_missing(run: Path, tmp_path: Path, monkeypatch: pytes
     write_image(tmp_path / "a.tif", pixels, geometry=_placed(0.25))
     for limit in (2**30, 0):
         monkeypatch.setattr(infer, "IN_MEMORY", limit)
-        predictor = load_predictor(run, augment=False, tile=64)
+        predictor = load_predictor(run, augment=False, tile=64, runtime="torch")
         (done,) = predict(
             run, [tmp_path / "a.tif"], tmp_path / str(limit), save=SAVE, match_spacing=True, predictor=predictor
         )

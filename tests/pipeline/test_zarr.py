@@ -13,8 +13,9 @@ import pytest
 
 from tests.pipeline.test_encodings import STEPS, dataset
 from tests.pipeline.test_large import ENCODINGS, KILLED, raster
+from unetkit import extras
 from unetkit.errors import FileError, MissingExtra, UnknownName, UsageError
-from unetkit.formats import extras, read_header, read_image, read_mask
+from unetkit.formats import read_header, read_image, read_mask
 from unetkit.image import Geometry
 from unetkit.pipeline import infer, predict, train
 from unetkit.pipeline.infer import load_predictor
@@ -46,7 +47,7 @@ def content(path: Path) -> dict[Path, bytes]:
 
 def test_streamed_is_what_memory_gives(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image = raster(tmp_path / "a.zarr", (1, 610, 1330), geometry=MICRONS)
-    predictor = load_predictor(run, augment=False, tile=96)
+    predictor = load_predictor(run, augment=False, tile=96, runtime="torch")
     (whole,) = predict(run, [image], tmp_path / "whole", save=SAVE, predictor=predictor)
     monkeypatch.setattr(infer, "IN_MEMORY", 0)
     (streamed,) = predict(run, [image], tmp_path / "streamed", save=SAVE, predictor=predictor)
@@ -66,7 +67,7 @@ def test_streamed_is_what_memory_gives(run: Path, tmp_path: Path, monkeypatch: p
 def test_interrupted_it_goes_on(plain_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(infer, "IN_MEMORY", 0)
     image = raster(tmp_path / "a.zarr")
-    predictor = load_predictor(plain_run, augment=False, tile=64)
+    predictor = load_predictor(plain_run, augment=False, tile=64, runtime="torch")
     (expected,) = predict(plain_run, [image], tmp_path / "expected", save=SAVE, predictor=predictor)
 
     def stop(name: str, share: float, pixels: int) -> None:
@@ -136,7 +137,7 @@ def test_results_have_the_form_that_is_asked_for(plain_run: Path, tmp_path: Path
 
 def test_npy_gives_npy_and_streams(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image = raster(tmp_path / "a.npy")
-    predictor = load_predictor(run, augment=False, tile=96)
+    predictor = load_predictor(run, augment=False, tile=96, runtime="torch")
     (whole,) = predict(run, [image], tmp_path / "whole", save=SAVE, predictor=predictor)
     monkeypatch.setattr(infer, "IN_MEMORY", 0)
     (streamed,) = predict(run, [image], tmp_path / "streamed", save=SAVE, predictor=predictor)

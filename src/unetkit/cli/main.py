@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from unetkit.cli.judging import compare, evaluate, score
+from unetkit.cli.judging import compare, evaluate, quantize, score
 from unetkit.cli.options import (
     AllowLeakage,
     Data,
@@ -16,8 +16,10 @@ from unetkit.cli.options import (
     InputTypes,
     Json,
     Model,
+    Precisions,
     Prune,
     Run,
+    Runtimes,
     Seed,
     Set,
     Steps,
@@ -158,6 +160,12 @@ def predict(
     ] = None,
     prune: Prune = None,
     device: Device = "auto",
+    runtime: Annotated[
+        Runtimes, typer.Option(help="What runs the network; auto times those installed where it matters.")
+    ] = Runtimes.auto,
+    precision: Annotated[
+        Precisions, typer.Option(help="Half precision needs a GPU, int8 a run that 'unetkit quantize' has seen.")
+    ] = Precisions.float32,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Pass over images whose results exist: goes on after a stop.")
@@ -170,7 +178,15 @@ def predict(
         from unetkit.pipeline import load_predictor
         from unetkit.pipeline import predict as predict_images
 
-        predictor = load_predictor(run, device=device, augment=tta, tile=tile_side(tile), prune=prune)
+        predictor = load_predictor(
+            run,
+            device=device,
+            augment=tta,
+            tile=tile_side(tile),
+            prune=prune,
+            runtime=runtime.value,
+            precision=precision.value,
+        )
         kinds = [kind.strip() for kind in save.split(",") if kind.strip()]
         faults, written = [], []
         with prediction_display(quiet=as_json) as display:
@@ -237,6 +253,7 @@ def export(
 
 
 app.command()(evaluate)
+app.command()(quantize)
 app.command()(score)
 app.command()(compare)
 

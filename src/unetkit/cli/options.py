@@ -40,6 +40,24 @@ class InputTypes(StrEnum):
     float32 = "float32"
 
 
+class Runtimes(StrEnum):
+    """What a network runs on at prediction."""
+
+    auto = "auto"
+    torch = "torch"
+    onnxruntime = "onnxruntime"
+    openvino = "openvino"
+
+
+class Precisions(StrEnum):
+    """In what a network computes at prediction."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+    int8 = "int8"
+
+
 def options_of(
     time: str | None, steps: int | None, model: str | None, device: str, seed: int | None, settings: list[str] | None
 ) -> Options:

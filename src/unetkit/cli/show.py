@@ -13,7 +13,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from unetkit.compare import Comparison
     from unetkit.dataset.check import CheckReport
-    from unetkit.pipeline import Prepared
+    from unetkit.pipeline import Prepared, RuntimeScore
     from unetkit.pipeline.pruning import PrunedScore
 
 STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
@@ -86,6 +86,26 @@ def show_pruning(rows: Sequence[PrunedScore]) -> None:
         speed = f"{row.pixels_per_second / 1e6:.3g}"
         table.add_row(str(row.level), f"{row.parameters:,}", f"{row.multiply_adds:,}", speed, _interval(row.dice))
     console().print(table)
+
+
+def show_runtimes(rows: Sequence[RuntimeScore]) -> None:
+    """Speed against score, a row a runtime and precision."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("runtime", "precision", "Mpx/s", "speed", "dice", "difference", "other labels"):
+        table.add_column(column)
+    first = rows[0]
+    for row in rows:
+        gain = row.pixels_per_second / first.pixels_per_second
+        cells = [row.runtime, row.precision, f"{row.pixels_per_second / 1e6:.3g}", f"{gain:.2f} ×"]
+        cells.append("undefined" if row.dice is None else f"{row.dice:.4f}")
+        if row is not first and row.difference is not None:
+            low, high = row.difference.low, row.difference.high
+            interval = "" if low is None or high is None else rf" \[{low:+.4f}, {high:+.4f}]"
+            cells += [f"{row.difference.mean:+.4f}{interval}", f"{row.changed:.3%}"]
+        table.add_row(*cells)
+    out = console()
+    out.print(table)
+    out.print(f"{first.images} images; differences and other labels are against the first row", soft_wrap=True)
 
 
 def show_comparison(comparison: Comparison) -> None:

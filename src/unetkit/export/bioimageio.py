@@ -20,11 +20,11 @@ import yaml
 
 from unetkit import __version__
 from unetkit.errors import UnetkitError
-from unetkit.export.onnx import run_onnx
 from unetkit.export.parity import Runtime
 from unetkit.export.subject import Subject
 from unetkit.formats import write_image
 from unetkit.image import Array, Image
+from unetkit.runtimes.onnxruntime import run_onnx
 
 WEIGHTS = "model.onnx"
 

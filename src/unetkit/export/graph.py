@@ -12,7 +12,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from unetkit.errors import UnetkitError
 from unetkit.export.standardise import Standardise
 from unetkit.prediction import Predictor
 
@@ -20,9 +19,6 @@ InputType = Literal["uint8", "uint16", "float32"]
 
 INPUT_TYPES: dict[str, torch.dtype] = {"uint8": torch.uint8, "uint16": torch.uint16, "float32": torch.float32}
 """The types that an exported model may take; all of them hold their numbers exactly in float32."""
-
-EXAMPLE = {2: (40, 52), 3: (9, 10, 13)}
-"""Sizes that a graph is recorded with. It holds for all others."""
 
 
 class Graph(nn.Module):
@@ -49,35 +45,3 @@ class Graph(nn.Module):
         for probability in each[1:]:
             total = total + probability
         return total / len(each) if len(each) > 1 else total
-
-
-def record(graph: Graph, channels: int, spatial_dims: int, dtype: InputType) -> torch.export.ExportedProgram:
-    """The graph as a program for images of any size from one pixel up.
-
-    Args:
-        graph: the model.
-        channels: of the image.
-        spatial_dims: 2 or 3.
-        dtype: of the image.
-
-    Raises:
-        UnetkitError: this torch cannot record graphs of every size.
-    """
-    from torch.fx.experimental import _config
-
-    if not hasattr(_config, "backed_size_oblivious"):
-        raise UnetkitError(
-            "this version of torch cannot record a network for images of every size",
-            found=f"torch {torch.__version__}",
-            expected="2.9 or newer",
-            mend="pip install --upgrade torch",
-        )
-    example = torch.zeros((1, channels, *EXAMPLE[spatial_dims]), dtype=INPUT_TYPES[dtype])
-    sizes = dict.fromkeys(range(2, 2 + spatial_dims), torch.export.Dim.DYNAMIC)
-    # Else sizes that are 1 at the coarsest level of the example, or are not, would be taken for a promise.
-    oblivious = _config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
-    with oblivious, torch.no_grad():
-        program = torch.export.export(graph, (example,), dynamic_shapes=(sizes,), strict=False)
-    for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)  # it would tell the paths of this machine to everybody
-    return program

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unetkit.export.packages import load
 from unetkit.export.parity import Runtime
 from unetkit.export.subject import Subject
-from unetkit.image import Array
+from unetkit.runtimes.openvino import run_openvino
+from unetkit.runtimes.packages import load
 
 
 def write_openvino(subject: Subject, stem: Path) -> None:
@@ -20,13 +20,5 @@ def write_openvino(subject: Subject, stem: Path) -> None:
 
 
 def open_openvino(path: Path) -> Runtime:
-    """The model of an .xml file on the CPU, in single precision also where the processor offers less."""
-    openvino = load("openvino", "openvino")
-    core = openvino.Core()
-    compiled = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-
-    def run(image: Array) -> Array:
-        result: Array = compiled(image)["probabilities"]
-        return result
-
-    return run
+    """The model of an .xml file on the CPU."""
+    return run_openvino(path)

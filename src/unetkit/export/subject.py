@@ -14,10 +14,10 @@ import torch
 
 from unetkit import __version__
 from unetkit.classes import Classes
-from unetkit.export.convert import to_onnx
-from unetkit.export.graph import Graph, InputType, record
+from unetkit.export.graph import INPUT_TYPES, Graph, InputType
 from unetkit.image import Image
 from unetkit.prediction import Predictor
+from unetkit.runtimes.convert import record, to_onnx
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Subject:
     @cached_property
     def program(self) -> torch.export.ExportedProgram:
         """The model as torch records it, once for all formats: raw image 1 C *S in, probabilities 1 K *S out."""
-        return record(Graph(self.predictor), len(self.channels), self.spatial_dims, self.dtype)
+        return record(Graph(self.predictor), len(self.channels), self.spatial_dims, INPUT_TYPES[self.dtype])
 
     @cached_property
     def onnx(self) -> Any:

@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 
 from unetkit.errors import UsageError
 from unetkit.export import EXPORTS, Export, Subject
-from unetkit.export.packages import load
 from unetkit.export.parity import expected, require_parity
 from unetkit.files import replacing
 from unetkit.registry import lookup
+from unetkit.runtimes.packages import load
 
 
 @dataclass(frozen=True, slots=True)

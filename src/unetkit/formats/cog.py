@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from unetkit.errors import FileError
+from unetkit.extras import load
 from unetkit.files import replacing, scratch
 from unetkit.formats import tiff_write
-from unetkit.formats.extras import load
 from unetkit.formats.format import Output, Streamed
 from unetkit.formats.tiff import TIFF
 

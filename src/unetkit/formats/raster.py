@@ -19,8 +19,8 @@ import numpy as np
 import tifffile
 
 from unetkit.errors import FileError
+from unetkit.extras import load
 from unetkit.formats.content import check_layout, damaged
-from unetkit.formats.extras import load
 from unetkit.formats.format import Format, Layout, Stored, Window
 from unetkit.formats.tiff_metadata import read_geometry
 from unetkit.formats.vrt import check_vrt

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from unetkit.errors import FileError
+from unetkit.extras import load
 from unetkit.formats.content import FOLDER, check_layout
-from unetkit.formats.extras import load
 from unetkit.formats.format import Format, Layout, Stored, Window
 from unetkit.formats.windows import window_as_stored
 from unetkit.formats.zarr_metadata import Found, find_image

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from unetkit.errors import FileError
+from unetkit.extras import load
 from unetkit.files import replacing_folder
-from unetkit.formats.extras import load
 from unetkit.formats.format import Output, Streamed, Window
 from unetkit.image import Array, Geometry
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from unetkit.objects.bands import BandedObjects
 from unetkit.objects.components import instance_mask, label_components, remove_small
+from unetkit.objects.object_map import ObjectMap
 from unetkit.objects.sizes import FoundObject, equivalent_diameters, found_objects
 
 __all__ = [
     "BandedObjects",
     "FoundObject",
+    "ObjectMap",
     "equivalent_diameters",
     "found_objects",
     "instance_mask",

@@ -6,11 +6,13 @@ from unetkit.pipeline.folds import cross_validate
 from unetkit.pipeline.infer import load_predictor, predict
 from unetkit.pipeline.preparation import Options, Prepared, prepare
 from unetkit.pipeline.pruning import pruning_table
+from unetkit.pipeline.quantize import RuntimeScore, quantize
 from unetkit.pipeline.shipping import export
 
 __all__ = [
     "Options",
     "Prepared",
+    "RuntimeScore",
     "cross_validate",
     "evaluate",
     "export",
@@ -18,5 +20,6 @@ __all__ = [
     "predict",
     "prepare",
     "pruning_table",
+    "quantize",
     "train",
 ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -24,7 +25,16 @@ from unetkit.pipeline.likeness import matched_shape, require_trained_spacing, sc
 from unetkit.pipeline.missing import classes_with_missing
 from unetkit.pipeline.results import Results
 from unetkit.plan import Plan, build_network, read_plan
-from unetkit.prediction import OwnGrid, Predictor, Source, open_source, require_finite, resampled, source_of
+from unetkit.prediction import (
+    OwnGrid,
+    Predictor,
+    Source,
+    choose_runtime,
+    open_source,
+    require_finite,
+    resampled,
+    source_of,
+)
 from unetkit.registry import lookup
 from unetkit.report.overlay import overlay, to_rgb
 from unetkit.training import RunFolder
@@ -59,6 +69,8 @@ def load_predictor(
     augment: bool | None = None,
     tile: int | None = None,
     prune: int | None = None,
+    runtime: str = "auto",
+    precision: str = "float32",
 ) -> Predictor:
     """The trained model of a run, ready for images; of a cross-validation, all its models together.
 
@@ -68,10 +80,14 @@ def load_predictor(
         augment: average flipped views; None takes the plan's choice.
         tile: side of the tiles in pixels, `unetkit.prediction.WHOLE` for one pass; None takes the plan's choice.
         prune: poolings to keep of networks that can be pruned, 0 for all; None takes the plan's choice.
+        runtime: "torch", "onnxruntime" or "openvino"; "auto" leaves it to `predict`, and is torch until then.
+        precision: "float32"; on a GPU "bfloat16" or "float16"; "int8" of a run that `quantise` has seen.
 
     Raises:
         RunError: no such run, not finished, or damaged; or folds that were trained for different data.
-        UsageError: a network that cannot be pruned, or has no such level.
+        UsageError: a network that cannot be pruned, or has no such level; a runtime without that precision.
+        FileError: int8, and the run was not quantised.
+        MissingExtra: a package that the runtime needs is not installed.
 
     Example:
         >>> load_predictor("runs/cells").labels(read_image("new.png"))  # doctest: +SKIP
@@ -95,7 +111,17 @@ def load_predictor(
         except RuntimeError as error:
             raise RunError("weights do not fit the plan", file=folder.best, found=str(error).splitlines()[0]) from error
         models.append(model)
-    return Predictor(models, plans, device=choose_device(device), augment=augment, tile=tile, prune=prune)
+    return Predictor(
+        models,
+        plans,
+        device=choose_device(device),
+        augment=augment,
+        tile=tile,
+        prune=prune,
+        runtime=runtime,
+        precision=precision,
+        stores=[folder.path / "runtimes" for folder in runs],
+    )
 
 
 def _form(plan: Plan) -> str:
@@ -166,7 +192,7 @@ def predict(
     jobs = list_inputs(inputs)
     targets = {name: _targets(out / name, path, save, classes, form) for name, path in jobs.items()}
     _require_free(targets, jobs, overwrite, skip_existing)
-    approximation = Approximation(predictor)
+    approximation, pixels = Approximation(predictor), partial(_pixels, jobs.values())
     format = "cog" if form == "cog" else None
     for name, path in jobs.items():
         if skip_existing and all(target.exists() for target in targets[name].values()):
@@ -177,13 +203,23 @@ def predict(
             notes = _scale_notes(source, seen, predictor.plan) + type_notes(source.dtype, trained_type(member), kinds)
             told = partial(_tell, progress, name, math.prod(source.shape))
             if source.in_memory:
+                notes += choose_runtime(predictor, pixels)
                 notes += _predict_one(results, seen, predictor, approximation, told)
             else:
                 parts = (out / name).with_name(f".{Path(name).name}.journal")
-                notes += predict_large(results, seen, predictor, parts, approximation, told)
+                notes += predict_large(results, seen, predictor, parts, approximation, told, pixels=pixels)
             yield Prediction(name, tuple(targets[name].values()), notes=notes)
         except InputError as error:
             yield Prediction(name, fault=error)
+
+
+def _pixels(paths: Iterable[Path]) -> int:
+    """Of all images together; those that cannot be read do not count."""
+    total = 0
+    for path in paths:
+        with suppress(InputError):
+            total += math.prod(read_header(path).shape[1:])
+    return total
 
 
 def list_inputs(inputs: Sequence[str | PathLike[str]]) -> dict[str, Path]:

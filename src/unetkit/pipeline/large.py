@@ -17,7 +17,17 @@ from unetkit.classes import IGNORE
 from unetkit.files import stamp, sweep_beside
 from unetkit.pipeline.approximation import Approximation
 from unetkit.pipeline.results import Results
-from unetkit.prediction import Journal, OwnGrid, Piece, Predictor, Source, best_tile, measure_source, to_labels
+from unetkit.prediction import (
+    Journal,
+    OwnGrid,
+    Piece,
+    Predictor,
+    Source,
+    best_tile,
+    choose_runtime,
+    measure_source,
+    to_labels,
+)
 
 IN_MEMORY = 512 * 2**20
 """An image is held in memory while it and what is made of it take no more bytes."""
@@ -39,6 +49,8 @@ def predict_large(
     journal: Path,
     approximation: Approximation,
     tell: Tell,
+    *,
+    pixels: Callable[[], int] | None = None,
 ) -> tuple[str, ...]:
     """Predict an image part by part; a prediction that was killed goes on from its finished parts.
 
@@ -49,6 +61,7 @@ def predict_large(
         journal: where finished parts are kept until the results are whole.
         approximation: says what is to be said of parts that are not exact.
         tell: hears of the progress.
+        pixels: how many there are to predict, other images included; None: those of this one.
 
     Returns:
         What the user should know.
@@ -61,8 +74,16 @@ def predict_large(
     keep_probabilities = matched or "probabilities" in results.targets
     statistics = measure_source(seen, predictor.ways, progress=lambda share: tell(MEASURED * share, False))
     facts = _facts(seen, predictor, keep_probabilities=keep_probabilities)
-    parts = Journal(journal, facts, lambda: predictor.tile or best_tile(predictor))
     notes = list(source.notes)
+
+    def choose() -> dict[str, Any]:
+        notes.extend(choose_runtime(predictor, pixels or (lambda: math.prod(source.shape))))
+        return {"tile": predictor.tile or best_tile(predictor), "runtime": predictor.runtime}
+
+    parts = Journal(journal, facts, choose)
+    tile, runtime = parts.choice["tile"], parts.choice["runtime"]
+    if runtime != predictor.runtime:  # another would not give the same to the last digit
+        predictor.run_on(runtime)
     if parts.begun_anew:
         notes.append("begun anew: what stood half-finished was of another image, model or choice of results")
     elif parts.done:
@@ -70,10 +91,10 @@ def predict_large(
     try:
         for path in results.targets.values():
             sweep_beside(path)  # what a kill left of a result; the journal is locked, so nobody is writing it
-        notes += approximation.notes(seen, statistics, tile=parts.choice)
+        notes += approximation.notes(seen, statistics, tile=tile)
         _predict(seen, predictor, parts, statistics, tell, keep_probabilities=keep_probabilities)
         own = OwnGrid(parts.probabilities, source, seen.shape, results.num_classes) if matched else parts
-        notes += results.write(own, lambda share: tell(PREDICTED + (1 - PREDICTED) * share, False), f"{parts.choice}")
+        notes += results.write(own, lambda share: tell(PREDICTED + (1 - PREDICTED) * share, False), f"{tile}")
     except BaseException:
         parts.close()
         raise
@@ -93,6 +114,8 @@ def _facts(source: Source, predictor: Predictor, *, keep_probabilities: bool) ->
         "plans": [plan.model_dump(mode="json", include=sections) for plan in predictor.plans],
         "augment": predictor.augment,
         "tile": predictor.tile,
+        "runtime": predictor.asked,
+        "precision": predictor.precision,
         "probabilities": keep_probabilities,
     }
 
@@ -107,7 +130,7 @@ def _predict(
     with ThreadPoolExecutor(1, "record") as thread:
         waiting: deque[Future[None]] = deque()
         for piece in predictor.pieces(
-            source, statistics, tile=parts.choice, done=parts.done, find_missing=source.nodata is not None
+            source, statistics, tile=parts.choice["tile"], done=parts.done, find_missing=source.nodata is not None
         ):
             waiting.append(thread.submit(_record, parts, piece, keep_probabilities))
             if len(waiting) > RECORDING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def scale_notes(geometry: Geometry, data: DataPlan) -> tuple[str, ...]:
     )
 
 
-def type_notes(dtype: np.dtype[Any], trained: str | None, kinds: set[str]) -> tuple[str, ...]:
+def type_notes(dtype: np.dtype[Any], trained: str | None, kinds: Collection[str]) -> tuple[str, ...]:
     """What to say of an image whose numbers are of another type than those the model was trained on.
 
     Args:
@@ -71,7 +72,7 @@ def type_notes(dtype: np.dtype[Any], trained: str | None, kinds: set[str]) -> tu
     if trained is None or dtype.name == trained:
         return ()
     found = f"numbers of type {dtype}, trained on {trained}"
-    if kinds == {"image"}:
+    if set(kinds) == {"image"}:
         return (f"{found}: each image is normalised by itself, so that this alone does no harm",)
     return (f"{found}, and images are not normalised by themselves: bring them to the trained range first",)
 

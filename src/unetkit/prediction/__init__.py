@@ -1,6 +1,7 @@
 """Prediction: a trained network applied to images of any size."""
 
 from unetkit.prediction.deviation import deviation
+from unetkit.prediction.fastest import choose_runtime
 from unetkit.prediction.journal import Journal
 from unetkit.prediction.predictor import WHOLE, Piece, Predictor, to_labels
 from unetkit.prediction.resample import OwnGrid, resampled
@@ -17,6 +18,7 @@ __all__ = [
     "Source",
     "Tile",
     "best_tile",
+    "choose_runtime",
     "deviation",
     "measure_source",
     "open_source",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -28,6 +29,8 @@ from unetkit.prediction.blend import blended, overlapping
 from unetkit.prediction.fold import folded
 from unetkit.prediction.source import Source, source_of
 from unetkit.prediction.tiles import Edges, Tile, Window, edges_of, tiles
+from unetkit.registry import lookup
+from unetkit.runtimes import PRECISIONS, Network, first_usable, open_network
 
 WHOLE_PIXELS = {2: 2_300_000, 3: 2_100_000}
 """Larger images are predicted in tiles; a default network takes about 0.5 GB for this many pixels (voxels)."""
@@ -66,15 +69,23 @@ class Predictor:
         tile: side of the tiles in pixels, WHOLE for one pass however large the image is, 0 to choose by its size; None
             takes the (first) plan's choice.
         prune: poolings to keep of networks that can be pruned, 0 for all; None takes the plan's choice.
+        runtime: a name of `unetkit.runtimes.RUNTIMES`; "auto" takes the first that is installed and leaves it open.
+        precision: one of `unetkit.runtimes.PRECISIONS`; for int8 the networks must have been quantised.
+        stores: for each network the folder in which other runtimes' copies of it are kept; None keeps none.
 
     Attributes:
         models, plans: copies of the networks, pruned, BatchNorm folded, on the device; and the plan of each.
+        networks: the same with what a runtime has to know of them.
+        asked, runtime: the runtime that was asked for, which may be "auto", and that at work.
+        settled: whether the one at work is to stay.
         plan: the first one, for what they have in common.
         grid, halo: pixels; tiles that start at multiples of the one and are read with the other suit every network.
         exact: whether such tiles give what one pass over the whole image gives, to floating-point rounding.
 
     Raises:
-        UsageError: a network that cannot be pruned, or has no such level.
+        UsageError: a network that cannot be pruned, or has no such level; a runtime that cannot do what is asked.
+        UnknownName: no such runtime or precision.
+        MissingExtra: a package that the runtime needs is not installed.
 
     Example:
         >>> Predictor([model], plan).labels(image)  # doctest: +SKIP
@@ -89,6 +100,9 @@ class Predictor:
         augment: bool | None = None,
         tile: int | None = None,
         prune: int | None = None,
+        runtime: str = "auto",
+        precision: str = "float32",
+        stores: Sequence[Path] | None = None,
     ) -> None:
         self.plans = [plan] * len(models) if isinstance(plan, Plan) else list(plan)
         self.plan, self.device = self.plans[0], torch.device(device)
@@ -103,6 +117,20 @@ class Predictor:
         self.halo = max(min(model.receptive_field or longest, longest) for model in self.models)
         self.grid = math.lcm(*(model.grid for model in self.models))
         self.exact = all(model.tiles_exactly for model in self.models)
+        lookup(dict.fromkeys(PRECISIONS), precision, "precision")
+        self.precision = precision
+        places: Sequence[Path | None] = stores or [None] * len(models)
+        self.networks = [
+            Network(model, self.device, precision, own.training.channels_last, store)
+            for model, own, store in zip(self.models, self.plans, places, strict=True)
+        ]
+        self.asked, self.settled = runtime, runtime != "auto"
+        self.run_on(runtime if self.settled else first_usable(self.device.type, precision))
+
+    def run_on(self, runtime: str) -> None:
+        """Predict on this runtime from now on; errors as for the class."""
+        self.engines = [open_network(network, runtime) for network in self.networks]
+        self.runtime = runtime
 
     def probabilities(
         self, image: Image, *, progress: Callable[[float], None] | None = None
@@ -218,12 +246,8 @@ class Predictor:
         return {way: measure(image, way) for way in self.ways}
 
     def digest(self) -> str:
-        """Of the networks' weights."""
-        digest = hashlib.blake2b(digest_size=16)
-        for model in self.models:
-            for name, tensor in model.state_dict().items():
-                digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        """Of the networks."""
+        return hashlib.blake2b(" ".join(one.digest for one in self.networks).encode(), digest_size=16).hexdigest()
 
     @property
     def ways(self) -> set[NormalizationPlan]:
@@ -285,25 +309,17 @@ class Predictor:
             K *S float32 on the CPU; for several networks or views the logarithm of their mean probability.
         """
         if len(self.models) == len(views[0]) == 1:
-            return self._forward(0, pixels[self.plan.normalization])
+            return self.engines[0](pixels[self.plan.normalization])[0]
         probability = torch.zeros(())
         for number, (plan, flips) in enumerate(zip(self.plans, views, strict=True)):
             seen = pixels[plan.normalization]
             # A network pads at the end; flipped, it would pad the other end and pool other blocks than in a tile.
             padded = pad_to_multiple(seen, self.models[number].grid)
             for flipped in flips:
-                own = self._forward(number, padded.flip(flipped)).softmax(0)
+                own = self.engines[number](padded.flip(flipped))[0].softmax(0)
                 upright = crop(own.flip([axis - 1 for axis in flipped])[None], seen.shape[2:])[0]
                 probability = probability + upright / len(flips)
         return (probability / len(self.models)).clamp_min(1e-12).log()
-
-    @torch.inference_mode()
-    def _forward(self, number: int, pixels: Tensor) -> Tensor:
-        pixels = pixels.to(self.device)
-        if pixels.ndim == 4 and self.plans[number].training.channels_last:
-            pixels = pixels.contiguous(memory_format=torch.channels_last)
-        logits: Tensor = self.models[number](pixels)
-        return logits[0].float().cpu()
 
     def _assemble(
         self,

@@ -1,4 +1,4 @@
-"""Optional packages that read and write formats, imported when they are needed."""
+"""Optional packages, imported when they are needed."""
 
 from __future__ import annotations
 

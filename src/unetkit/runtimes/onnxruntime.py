@@ -1,0 +1,36 @@
+"""onnxruntime: an ONNX model on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from unetkit.image import Array
+from unetkit.runtimes.network import Engine, Network
+from unetkit.runtimes.packages import load
+
+
+def run_onnx(model: bytes) -> Callable[[Array], Array]:
+    """The function that an ONNX file's content stands for: one array in, one out, with as many threads as torch has.
+
+    Example:
+        >>> run_onnx(Path("cells.onnx").read_bytes())(pixels)  # doctest: +SKIP
+    """
+    onnxruntime = load("onnxruntime", "onnx")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def run(image: Array) -> Array:
+        result: Array = session.run(None, {name: image})[0]
+        return result
+
+    return run
+
+
+def open_onnxruntime(network: Network) -> Engine:
+    """The network's ONNX copy on onnxruntime."""
+    run = run_onnx(network.onnx)
+    return lambda pixels: torch.from_numpy(run(pixels.contiguous().numpy()))
