@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import subprocess
 import sys
@@ -159,3 +160,42 @@ def test_an_unknown_form_and_a_missing_extra_are_said(
         extras.load("zarr", "zarr")
     with pytest.raises(MissingExtra, match=r"unetkit\[zarr\]"):
         list(predict(plain_run, [image], tmp_path / "out"))
+
+
+@pytest.mark.parametrize("form", infer.FORMS)
+def test_a_full_disk_is_one_fault_and_keeps_the_finished_tiles(
+    plain_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setattr(infer, "IN_MEMORY", 0 if form != "png" else 2**30)  # a PNG is not written piece by piece
+    image = raster(tmp_path / "a.tif", (1, 210, 230))
+    predictor = load_predictor(plain_run, augment=False, tile=64, runtime="torch")
+    options = {"form": form, "predictor": predictor}
+    (expected,) = predict(plain_run, [image], tmp_path / "expected", **options)
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", full)
+        (done,) = predict(plain_run, [image], tmp_path / "out", **options)
+    assert isinstance(done.fault, FileError)
+    assert "cannot be written; found No space left on device" in str(done.fault)
+    assert done.fault.file == tmp_path / "out" / f"a{infer.FORMS[form]}"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ([".a.journal"] if form != "png" else [])
+    (again,) = predict(plain_run, [image], tmp_path / "out", **options)
+    assert any("gone on from" in note for note in again.notes) == (form != "png")
+    one, other = expected.written[0], again.written[0]
+    assert content(one) == content(other) if form == "zarr" else one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize("in_memory", [0, 2**30])
+@pytest.mark.parametrize("form", ["tif", "npy", "zarr", "cog"])
+def test_a_folder_that_cannot_be_written_is_one_fault(
+    plain_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, in_memory: int
+) -> None:
+    monkeypatch.setattr(infer, "IN_MEMORY", in_memory)
+    (tmp_path / "file").write_text("x")
+    image = raster(tmp_path / "a.tif", (1, 40, 50))
+    (done,) = predict(plain_run, [image], tmp_path / "file" / "out", form=form)
+    assert isinstance(done.fault, FileError)
+    assert "cannot be written" in str(done.fault)
