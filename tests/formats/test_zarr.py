@@ -15,6 +15,8 @@ import ome_zarr_models
 import pytest
 import zarr
 
+from unetkit.dataset.check import check
+from unetkit.dataset.fix import fix
 from unetkit.errors import FileError
 from unetkit.files import replacing_folder, stamp, sweep, sweep_beside
 from unetkit.formats import (
@@ -361,3 +363,21 @@ def test_a_stamp_tells_a_changed_folder(tmp_path: Path) -> None:
     ((path / "0") / "c").mkdir(exist_ok=True)
     (path / "0" / "c" / "new").write_bytes(b"")
     assert stamp(path) != before
+
+
+def test_a_zarr_that_holds_another_thing_is_named_by_the_check_and_copied_whole_by_the_fix(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for n in range(4):
+        labels = np.zeros((40, 40), np.uint8)
+        labels[5 + n : 20, 8:30] = 1
+        noise = np.random.default_rng(n).integers(0, 60, labels.shape)
+        write_image(data / "images" / f"a{n}.zarr", (labels * 90 + noise).astype(np.uint8)[None])
+        write_mask(data / "masks" / f"a{n}.zarr", labels * 255)
+    zarr.open_group(str(data / "images" / "plate.zarr"), mode="w", attributes={"ome": {"version": "0.5", "plate": {}}})
+    report = check(data)
+    assert [finding.files for finding in report.findings if finding.rule == "unreadable"] == [("images/plate.zarr",)]
+    fix(report, data, tmp_path / "mended")
+    assert sorted(path.name for path in (tmp_path / "mended" / "images").iterdir()) == [f"a{n}.zarr" for n in range(4)]
+    for n in range(4):
+        one, other = (read_image(root / "images" / f"a{n}.zarr").pixels for root in (data, tmp_path / "mended"))
+        assert np.array_equal(one, other)
