@@ -160,6 +160,9 @@ def test_an_unknown_form_and_a_missing_extra_are_said(
         extras.load("zarr", "zarr")
     with pytest.raises(MissingExtra, match=r"unetkit\[zarr\]"):
         list(predict(plain_run, [image], tmp_path / "out"))
+    monkeypatch.setitem(sys.modules, "rasterio", None)
+    with pytest.raises(MissingExtra, match=r"unetkit\[geo\]"):
+        list(predict(plain_run, [image], tmp_path / "out", form="cog"))
 
 
 @pytest.mark.parametrize("form", infer.FORMS)

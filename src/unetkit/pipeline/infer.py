@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from unetkit.classes import IGNORE, Classes, read_classes
 from unetkit.errors import InputError, RunError, UnetkitError, UsageError
+from unetkit.extras import load
 from unetkit.formats import files_below, is_image_path, read_header, write_image, write_mask
 from unetkit.image import Image, without_data
 from unetkit.objects import instance_mask
@@ -44,6 +45,9 @@ SAVES = ("labels", "probabilities", "overlay")
 
 FORMS = {"png": ".png", "tif": ".tif", "npy": ".npy", "zarr": ".zarr", "cog": ".tif"}
 """What results can be asked for as: name and suffix."""
+
+FORM_NEEDS = {"zarr": ("zarr", "zarr"), "cog": ("rasterio", "geo")}
+"""Package and extra without which a form cannot be written."""
 
 OWN_FORM = {".npy": ".npy", ".zarr": ".zarr", **dict.fromkeys((".tif", ".tiff", ".jp2", ".j2k", ".vrt"), ".tif")}
 """The suffix of the labels, by that of the image, where nothing is asked for; elsewhere .png."""
@@ -175,6 +179,7 @@ def predict(
     Raises:
         RunError: the run cannot be used.
         UsageError: nothing to predict, two images with one name, or results that exist.
+        MissingExtra: a package that the form needs is not installed.
 
     Example:
         >>> list(predict("runs/cells", ["new/"], "masks/"))  # doctest: +SKIP
@@ -183,6 +188,8 @@ def predict(
         lookup(dict.fromkeys(SAVES), name, "output")
     if form is not None:
         lookup(FORMS, form, "form")
+    if form in FORM_NEEDS:
+        load(*FORM_NEEDS[form])
     out, folder = Path(out), RunFolder(run)
     predictor = predictor or load_predictor(run)
     if match_spacing:
