@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from unetkit.classes import IGNORE, Classes, has_background
 from unetkit.errors import InputError
-from unetkit.image import Image
+from unetkit.image import Image, without_data
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -163,7 +163,7 @@ def to_rgb(image: Image) -> Bytes:
 
     The 0.5th to 99.5th percentile are stretched to black and white: jointly for RGB, so that hues stay; one by one for
     other channels. One channel is grey; two are green and magenta; of more, those named red, green and blue are
-    shown, else the first three. Of a volume, the middle plane. Pixels that are not finite become black.
+    shown, else the first three. Of a volume, the middle plane. Pixels without data, or not finite, become black.
 
     Args:
         image: pixels C H W or C D H W.
@@ -178,6 +178,9 @@ def to_rgb(image: Image) -> Bytes:
     pixels = image.pixels
     if pixels.ndim == 4:
         pixels = pixels[:, pixels.shape[1] // 2]
+    missing = without_data(pixels, image.nodata)
+    if missing is not None:
+        pixels = np.where(missing, np.nan, pixels)
     count = len(pixels)
     if count == 1:
         grey = _stretch(pixels)[0]
