@@ -80,6 +80,7 @@ class Predictor:
         runtime: a name of `unetkit.runtimes.RUNTIMES`; "auto" takes the first that is installed and leaves it open.
         precision: one of `unetkit.runtimes.PRECISIONS`; for int8 the networks must have been quantised.
         stores: for each network the folder in which other runtimes' copies of it are kept; None keeps none.
+        decoding: how touching objects are told apart; None takes what the plan's way of separating begins with.
 
     Attributes:
         models, plans: copies of the networks, pruned, BatchNorm folded, on the device; and the plan of each.
@@ -111,6 +112,7 @@ class Predictor:
         runtime: str = "auto",
         precision: str = "float32",
         stores: Sequence[Path] | None = None,
+        decoding: Decoding | None = None,
     ) -> None:
         self.plans = [plan] * len(models) if isinstance(plan, Plan) else list(plan)
         self.plan, self.device = self.plans[0], torch.device(device)
@@ -120,6 +122,7 @@ class Predictor:
             for model, level in zip(models, levels, strict=True)
         ]
         self.augment = augment
+        self.decoding = decoding or Decoding(self.plan.separator.seed)
         self.tile = self.plan.prediction.tile if tile is None else tile
         longest = LONGEST_HALO[self.plan.data.spatial_dims]
         self.halo = max(min(model.receptive_field or longest, longest) for model in self.models)
@@ -178,7 +181,6 @@ class Predictor:
     def objects(
         self,
         image: Image,
-        decoding: Decoding,
         *,
         statistics: Mapping[NormalizationPlan, Statistics] | None = None,
         progress: Callable[[float], None] | None = None,
@@ -187,13 +189,12 @@ class Predictor:
 
         Args:
             image: as for `probabilities`.
-            decoding: how they are told apart.
             statistics: as for `log_probabilities`.
             progress: as for `probabilities`.
         """
         outputs = self.outputs(image, statistics=statistics, progress=progress)
         count = self.plan.data.num_classes
-        return decode(self.plan.separator, outputs[:count], outputs[count:], decoding)
+        return decode(self.plan.separator, outputs[:count], outputs[count:], self.decoding)
 
     def outputs(
         self,

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
 from unetkit.objects import ObjectMap
 from unetkit.objects.band import Relief
 from unetkit.objects.basins import Basins
-from unetkit.separation.separator import Floats, Separator
+from unetkit.separation.separator import Floats, Labels, Separator
 
 BAND = {2: 256, 3: 16}
 """Rows (planes) that are decoded at a time: they fit the cache."""
 
 MOST_HELD = 2**22
 """Pixels whose basins are kept in memory between two looks."""
+
+
+TRUNCATE = 3.0
+"""Standard deviations at which the Gaussian ends."""
+
+Outputs = Callable[[int, int], tuple[Labels, Floats, Floats]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,38 +41,36 @@ class Decoding:
     smoothing: float = 1.0
     least: int = 1
 
-    @property
-    def halo(self) -> int:
-        """Pixels around a window that its decoding depends on."""
-        return int(3 * self.smoothing + 0.5) + 2
+
+def halo_of(smoothing: float) -> int:
+    """Rows (planes) around a band that its relief depends on: those of the Gaussian, and one for a slope."""
+    return int(TRUNCATE * smoothing + 0.5) + 1
 
 
-def relief_of(
-    separator: Separator, probabilities: Floats, extra: Floats, labels: npt.NDArray[np.uint8], smoothing: float
-) -> Relief:
-    """What the watershed climbs, smoothed.
+def basins_of(separator: Separator, outputs: Outputs, shape: Sequence[int], smoothing: float) -> Basins:
+    """The basins of an image whose outputs are read band by band.
 
     Args:
         separator: what the network was trained with.
-        probabilities: K *S.
-        extra: E *S, the outputs beside the classes.
-        labels: *S, the class of each pixel.
+        outputs: (start, stop) along the first axis -> labels *S, probability of background *S, extra outputs E *S.
+        shape: *S of the image.
         smoothing: see `Decoding`.
     """
-    relief = separator.relief(probabilities, extra, labels)
-    if not smoothing:
-        return relief
-    return relief._replace(height=ndimage.gaussian_filter(relief.height, smoothing, truncate=3.0))
+    extent, band = shape[0], BAND[len(shape)]
+    halo = halo_of(smoothing)
+
+    def read(start: int, stop: int) -> Relief:
+        low, high = max(start - halo, 0), min(stop + halo, extent)
+        relief = separator.relief(*outputs(low, high))
+        height = ndimage.gaussian_filter(relief.height, smoothing, truncate=TRUNCATE) if smoothing else relief.height
+        inner = slice(start - low, stop - low)
+        flow = None if relief.flow is None else relief.flow[:, inner]
+        return Relief(height[inner], relief.labels[inner], flow)
+
+    return Basins(read, extent, band, hold=MOST_HELD // max(math.prod(shape[1:]) * band, 1) + 1)
 
 
-def decode(
-    separator: Separator,
-    probabilities: Floats,
-    extra: Floats,
-    decoding: Decoding,
-    *,
-    labels: npt.NDArray[np.uint8] | None = None,
-) -> ObjectMap:
+def decode(separator: Separator, probabilities: Floats, extra: Floats, decoding: Decoding) -> ObjectMap:
     """The objects of an image in memory.
 
     Args:
@@ -73,22 +78,16 @@ def decode(
         probabilities: K *S float32.
         extra: E *S float32, the outputs beside the classes.
         decoding: how.
-        labels: uint8 *S, the class of each pixel; None for the most probable one.
 
     Returns:
-        Objects, each of one class, with the mean probability of being an object as confidence.
+        Objects, each of one class, with the mean probability of not being background as confidence.
     """
-    if labels is None:
-        labels = probabilities.argmax(0).astype(np.uint8)
-    relief = relief_of(separator, probabilities, extra, labels, decoding.smoothing)
-    extent, band = labels.shape[0], BAND[labels.ndim]
+    labels = probabilities.argmax(0).astype(np.uint8)
 
-    def read(start: int, stop: int) -> Relief:
-        flow = None if relief.flow is None else relief.flow[:, start:stop]
-        return Relief(relief.height[start:stop], relief.labels[start:stop], flow)
+    def outputs(start: int, stop: int) -> tuple[Labels, Floats, Floats]:
+        return labels[start:stop], probabilities[0, start:stop], extra[:, start:stop]
 
-    basins = Basins(read, extent, band, hold=MOST_HELD // max(labels[0].size * band, 1) + 1)
-    cut = basins.cut(seed=decoding.seed, least=decoding.least)
+    cut = basins_of(separator, outputs, labels.shape, decoding.smoothing).cut(seed=decoding.seed, least=decoding.least)
     ids = cut.whole()
     sure = np.bincount(ids.reshape(-1), (1 - probabilities[0]).reshape(-1), cut.count + 1)[1:]
     return ObjectMap(ids, cut.classes, (sure / np.maximum(cut.areas, 1)).astype(np.float32))

@@ -43,21 +43,28 @@ def flow_loss(extra: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     return _mean((extra - target).square(), inside)
 
 
-def climb_probability(probabilities: Floats, extra: Floats, labels: Labels) -> Relief:
-    return Relief(1 - probabilities[0], labels)
+def climb_probability(labels: Labels, background: Floats, extra: Floats) -> Relief:
+    """Up to where the network is surest that there is an object."""
+    return Relief(1 - background, labels)
 
 
-def climb_inside(probabilities: Floats, extra: Floats, labels: Labels) -> Relief:
-    return Relief((1 - probabilities[0]) / (1 + np.exp(np.clip(extra[0], -30, 30))), labels)
+def climb_inside(labels: Labels, background: Floats, extra: Floats) -> Relief:
+    """Up to where the network is surest of an object and of no rim."""
+    return Relief((1 - background) / (1 + np.exp(np.clip(extra[0], -30, 30))), labels)
 
 
-def climb_distance(probabilities: Floats, extra: Floats, labels: Labels) -> Relief:
+def climb_distance(labels: Labels, background: Floats, extra: Floats) -> Relief:
+    """Up to the middle."""
     return Relief(extra[0], labels)
 
 
-def follow_flow(probabilities: Floats, extra: Floats, labels: Labels) -> Relief:
-    sink = -sum(np.gradient(part, axis=axis) for axis, part in enumerate(extra) if part.shape[axis] > 1)
-    return Relief(np.broadcast_to(np.asarray(sink, np.float32), labels.shape), labels, extra)
+def follow_flow(labels: Labels, background: Floats, extra: Floats) -> Relief:
+    """To where the flow ends: what it converges by is the height."""
+    sink = np.zeros(labels.shape, np.float32)
+    for axis, along in enumerate(extra):
+        if labels.shape[axis] > 1:
+            sink -= np.gradient(along, axis=axis)
+    return Relief(sink, labels, extra)
 
 
 COMPONENTS = Separator("nothing: connected regions are objects", climb_probability, -1.0, (-1.0,))

@@ -32,7 +32,7 @@ class Separator:
 
     Args:
         summary: what it learns, in one line.
-        relief: probabilities K *S and extra outputs E *S float32, labels *S -> what the watershed climbs.
+        relief: labels *S, probability of background *S, extra outputs E *S -> what the watershed climbs.
         seed: height of seeds where nothing was tuned.
         seeds: heights that tuning tries.
         channels: spatial dimensions -> E, how many outputs the network has beside the classes.
@@ -43,7 +43,7 @@ class Separator:
     """
 
     summary: str
-    relief: Callable[[Floats, Floats, Labels], Relief]
+    relief: Callable[[Labels, Floats, Floats], Relief]
     seed: float
     seeds: tuple[float, ...]
     channels: Callable[[int], int] = lambda dims: 0
