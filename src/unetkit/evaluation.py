@@ -298,8 +298,11 @@ def write_evaluation(folder: str | PathLike[str], evaluation: Evaluation) -> Non
         FileError: the folder cannot be written.
     """
     write_text(Path(folder) / "per_image.csv", _table(COLUMNS, evaluation.rows))
+    of_objects = Path(folder) / "per_image_objects.csv"
     if evaluation.objects:
-        write_text(Path(folder) / "per_image_objects.csv", _table(OBJECT_COLUMNS, evaluation.objects))
+        write_text(of_objects, _table(OBJECT_COLUMNS, evaluation.objects))
+    else:
+        of_objects.unlink(missing_ok=True)  # of an earlier scoring
     write_json(Path(folder) / "summary.json", evaluation.summary)
 
 

@@ -49,7 +49,7 @@ def summarise(
         "images": len(images),
         "mean": {name: interval.record(len(images)) for name, interval in zip(OBJECT_METRICS, intervals, strict=True)},
         "counts": {name: sum(count[name] for count in counts) for name in OBJECT_COUNTS},
-        "pooled": {name: number(value) for name, value in at[0].items()},
+        "pooled": {name: number(value) for name, value in _pooled_scores(at).items()},
         "thresholds": list(THRESHOLDS),
         "ap_at": [number(pooled["ap"]) for pooled in at],
     }
@@ -67,6 +67,12 @@ def _of_class(images: Sequence[ObjectScores], groups: Sequence[str] | None, inde
     having = [position for position, image in enumerate(images) if index in image.classes]
     kept = None if groups is None else [groups[position] for position in having]
     return summarise([images[position].classes[index] for position in having], kept, seed=seed)
+
+
+def _pooled_scores(at: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The scores by the names that `OBJECT_METRICS` has for them, from those at each threshold."""
+    ap = [pooled["ap"] for pooled in at]
+    return {**at[0], "ap": float(np.mean(ap)), "ap50": ap[0], "ap75": ap[THRESHOLDS.index(0.75)]}
 
 
 def _pooled(images: Sequence[ObjectScores], position: int) -> dict[str, float]:
