@@ -9,7 +9,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from types import UnionType
+from types import ModuleType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -24,11 +24,12 @@ from unetkit.cli import app
 from unetkit.dataset.check import RULES
 from unetkit.dataset.fix import FIXES
 from unetkit.dataset.normalize import NormalizationPlan
-from unetkit.evaluation import COLUMNS
+from unetkit.evaluation import COLUMNS, OBJECT_COLUMNS
 from unetkit.export import EXPORTS
 from unetkit.formats import FORMATS
 from unetkit.losses import LOSSES
-from unetkit.metrics import METRICS
+from unetkit.metrics import METRICS, instances
+from unetkit.metrics.instances import OBJECT_METRICS, kinds
 from unetkit.models import MODELS
 from unetkit.plan import DataPlan, PredictionPlan, TrainingPlan
 
@@ -111,9 +112,28 @@ def scores() -> str:
     return _table(("name", "what it is"), [(f"`{name}`", _summary(metric)) for name, metric in METRICS.items()])
 
 
+def object_scores() -> str:
+    """The registry of scores of objects."""
+    return _table(("name", "what it is"), [(f"`{name}`", _summary(score)) for name, score in OBJECT_METRICS.items()])
+
+
 def empty_cases() -> str:
     """The table of empty cases that stands in the metrics' own docstring."""
-    text = inspect.getdoc(metrics) or ""
+    return _table_in(metrics)
+
+
+def object_empty_cases() -> str:
+    """The table of empty cases that stands in the docstring of the scores of objects."""
+    return _table_in(instances)
+
+
+def object_kinds() -> str:
+    """The table of what may become of an object, from the docstring of its module."""
+    return _table_in(kinds)
+
+
+def _table_in(module: ModuleType) -> str:
+    text = inspect.getdoc(module) or ""
     return "\n".join(line for line in text.splitlines() if line.startswith("|"))
 
 
@@ -151,6 +171,11 @@ def columns() -> str:
     return ", ".join(f"`{name}`" for name in COLUMNS)
 
 
+def object_columns() -> str:
+    """The columns of per_image_objects.csv."""
+    return ", ".join(f"`{name}`" for name in OBJECT_COLUMNS)
+
+
 def error_tree() -> str:
     """The errors as they are drawn in their module."""
     tree = (inspect.getdoc(errors) or "").partition("\n\n")[2]
@@ -160,8 +185,8 @@ def error_tree() -> str:
 PARTS: Mapping[str, Callable[[], str]] = {
     part.__name__: part
     for part in (
-        commands, plan_fields, classes_fields, models, losses, augmentations, scores, empty_cases, formats, exports,
-        rules, columns, error_tree,
+        commands, plan_fields, classes_fields, models, losses, augmentations, scores, object_scores, object_kinds,
+        empty_cases, object_empty_cases, formats, exports, rules, columns, object_columns, error_tree,
     )
 }  # fmt: skip
 

@@ -20,6 +20,7 @@ from unetkit.export import EXPORTS
 from unetkit.formats import FORMATS
 from unetkit.losses import LOSSES
 from unetkit.metrics import METRICS
+from unetkit.metrics.instances import OBJECT_METRICS
 from unetkit.models import MODELS
 from unetkit.plan import Plan
 
@@ -126,6 +127,7 @@ def parts() -> Mapping[str, Callable[[], str]]:
         ("losses", LOSSES),
         ("augmentations", [*AUGMENTATIONS, *TRANSFORMS]),
         ("scores", METRICS),
+        ("object_scores", OBJECT_METRICS),
         ("formats", FORMATS),
         ("exports", EXPORTS),
         ("rules", RULES),

@@ -23,14 +23,18 @@ from unetkit.classes import IGNORE, Classes
 from unetkit.errors import InputError
 from unetkit.files import write_json, write_text
 from unetkit.image import Geometry
-from unetkit.metrics import METRICS, Interval, confusion_matrix, mean_intervals, pooled_iou
-from unetkit.metrics.bootstrap import RESAMPLES
+from unetkit.metrics import METRICS, confusion_matrix, mean_intervals, pooled_iou
+from unetkit.metrics.bootstrap import RESAMPLES, number
+from unetkit.metrics.instances import OBJECT_COUNTS, OBJECT_METRICS, ObjectScores, score_objects, summarise
 
 Labels = npt.NDArray[np.uint8]
 Scores = npt.NDArray[np.float64]
 
 COLUMNS = ("image", "group", "class", *METRICS, "truth_pixels", "predicted_pixels", "unit")
 """The columns of per_image.csv, in order."""
+
+OBJECT_COLUMNS = ("image", "group", *OBJECT_METRICS, *OBJECT_COUNTS)
+"""The columns of per_image_objects.csv, in order."""
 
 FEW_GROUPS = 10
 
@@ -45,6 +49,10 @@ class Pair:
         prediction: *S uint8, a class index wherever the truth is labelled.
         truth: *S uint8, class indices, 255 where ignored.
         geometry: spacing and its unit.
+        prediction_ids: *S whole numbers, 0 for no object, else one number an object; None where nobody numbered them.
+        truth_ids: likewise of the truth; objects are scored where both are there.
+        prediction_classes: the class of the predicted object i at i − 1; None where objects carry none.
+        truth_classes: likewise of the truth.
     """
 
     name: str
@@ -52,6 +60,10 @@ class Pair:
     prediction: Labels
     truth: Labels
     geometry: Geometry = Geometry()  # noqa: RUF009 - frozen
+    prediction_ids: npt.NDArray[np.integer[Any]] | None = None
+    truth_ids: npt.NDArray[np.integer[Any]] | None = None
+    prediction_classes: npt.NDArray[np.integer[Any]] | None = None
+    truth_classes: npt.NDArray[np.integer[Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +73,12 @@ class Evaluation:
     Args:
         rows: one an image and foreground class, with the keys of `COLUMNS`; NaN where undefined.
         summary: see `evaluate_pairs`; holds None where undefined, so that it is valid JSON.
+        objects: one an image whose objects were numbered, with the keys of `OBJECT_COLUMNS`; NaN where undefined.
     """
 
     rows: tuple[dict[str, Any], ...]
     summary: dict[str, Any]
+    objects: tuple[dict[str, Any], ...] = ()
 
 
 class Seen(NamedTuple):
@@ -72,6 +86,7 @@ class Seen(NamedTuple):
 
     group: str | None
     unit: str
+    objects: ObjectScores | None
 
 
 def evaluate_pairs(pairs: Iterable[Pair], classes: Classes, *, seed: int = 0, tolerance: float = 2.0) -> Evaluation:
@@ -91,6 +106,8 @@ def evaluate_pairs(pairs: Iterable[Pair], classes: Classes, *, seed: int = 0, to
         classes {class: {metric: {mean, low, high, n, undefined}}} over the images,
         pooled_iou {class: over all pixels of all images}, mean_iou (their mean), confusion (row truth, column
         prediction), class_names, and worst (names, lowest mean Dice first, images without a Dice last).
+        Where the pairs have ids also objects: what `unetkit.metrics.instances.summarise` gives, interval, and worst
+        (names, lowest AP first).
 
     Raises:
         InputError: no pair, a name twice, sizes that differ, a spacing that does not fit, or a label that is no class.
@@ -113,11 +130,17 @@ def evaluate_pairs(pairs: Iterable[Pair], classes: Classes, *, seed: int = 0, to
         confusion += confusion_matrix(pair.prediction, pair.truth, len(classes), file=pair.name)
         scores.append(_score(pair, classes, tolerance))
         rows += _rows(pair, classes, scores[-1])
-        seen[pair.name] = Seen(pair.group, pair.geometry.unit)
+        seen[pair.name] = Seen(pair.group, pair.geometry.unit, _score_objects(pair))
     if not seen:
         raise InputError("there is nothing to evaluate", expected="at least one prediction with its truth")
     summary = _summarise(seen, np.stack(scores), confusion, classes, seed=seed)
-    return Evaluation(tuple(rows), {**summary, "tolerance_px": float(tolerance)})
+    scored = {name: (image.group, image.objects) for name, image in seen.items() if image.objects is not None}
+    if scored:
+        summary["objects"] = _summarise_objects(scored, classes, seed=seed)
+    objects = tuple(
+        {"image": name, "group": group, **scores.values, **scores.counts} for name, (group, scores) in scored.items()
+    )
+    return Evaluation(tuple(rows), {**summary, "tolerance_px": float(tolerance)}, objects)
 
 
 def _check(pair: Pair) -> None:
@@ -154,6 +177,38 @@ def _score(pair: Pair, classes: Classes, tolerance: float) -> Scores:
     )
 
 
+def _score_objects(pair: Pair) -> ObjectScores | None:
+    """The scores of the pair's objects, or None where they are not numbered."""
+    if pair.prediction_ids is None or pair.truth_ids is None:
+        return None
+    try:
+        return score_objects(
+            pair.prediction_ids,
+            pair.truth_ids,
+            valid=pair.truth != IGNORE,
+            prediction_classes=pair.prediction_classes,
+            truth_classes=pair.truth_classes,
+        )
+    except InputError as error:
+        raise InputError(
+            error.what, file=pair.name, found=error.found, expected=error.expected, mend=error.mend
+        ) from error
+
+
+def _summarise_objects(
+    scored: Mapping[str, tuple[str | None, ObjectScores]], classes: Classes, *, seed: int
+) -> dict[str, Any]:
+    groups = _groups([group for group, _ in scored.values()])
+    scores = [objects for _, objects in scored.values()]
+    ap = [objects.values["ap"] for objects in scores]
+    worst = sorted((np.isnan(score), np.nan_to_num(score), name) for name, score in zip(scored, ap, strict=True))
+    return {
+        **summarise(scores, groups, class_names=classes.names, seed=seed),
+        "interval": _describe(len(scores), groups, seed),
+        "worst": [name for _, _, name in worst],
+    }
+
+
 def _rows(pair: Pair, classes: Classes, scores: Scores) -> list[dict[str, Any]]:
     valid = pair.truth != IGNORE
     truth = np.bincount(pair.truth[valid], minlength=len(classes))
@@ -187,7 +242,7 @@ def _summarise(
     intervals = mean_intervals(table, groups, generator=np.random.default_rng(seed))
     blocks = [
         {
-            metric: _plain(interval, images)
+            metric: interval.record(images)
             for metric, interval in zip(METRICS, intervals[i * len(METRICS) : (i + 1) * len(METRICS)], strict=True)
         }
         for i in range(1 + foreground)
@@ -202,8 +257,8 @@ def _summarise(
         "interval": _describe(images, groups, seed),
         "mean": blocks[0],
         "classes": dict(zip(classes.names[1:], blocks[1:], strict=True)),
-        "pooled_iou": {name: _number(value) for name, value in zip(classes.names, pooled, strict=True)},
-        "mean_iou": _number(_defined_mean(pooled[None, :, None])[0, 0]),
+        "pooled_iou": {name: number(value) for name, value in zip(classes.names, pooled, strict=True)},
+        "mean_iou": number(_defined_mean(pooled[None, :, None])[0, 0]),
         "confusion": confusion.tolist(),
         "class_names": list(classes.names),
         "worst": [name for _, _, name in worst],
@@ -234,32 +289,29 @@ def _defined_mean(values: Scores) -> Scores:
     return means
 
 
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
-
-
-def _plain(interval: Interval, images: int) -> dict[str, float | int | None]:
-    return {
-        "mean": _number(interval.mean),
-        "low": interval.low,
-        "high": interval.high,
-        "n": interval.n,
-        "undefined": images - interval.n,
-    }
-
-
 def write_evaluation(folder: str | PathLike[str], evaluation: Evaluation) -> None:
     """Write per_image.csv (columns `COLUMNS`, empty cells where undefined) and summary.json, each whole or not at all.
+
+    Where objects were scored, also per_image_objects.csv with the columns `OBJECT_COLUMNS`.
 
     Raises:
         FileError: the folder cannot be written.
     """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: _cell(value) for key, value in row.items()} for row in evaluation.rows)
-    write_text(Path(folder) / "per_image.csv", text.getvalue())
+    write_text(Path(folder) / "per_image.csv", _table(COLUMNS, evaluation.rows))
+    of_objects = Path(folder) / "per_image_objects.csv"
+    if evaluation.objects:
+        write_text(of_objects, _table(OBJECT_COLUMNS, evaluation.objects))
+    else:
+        of_objects.unlink(missing_ok=True)  # of an earlier scoring
     write_json(Path(folder) / "summary.json", evaluation.summary)
+
+
+def _table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+    return text.getvalue()
 
 
 def _cell(value: Any) -> Any:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
+
+import numpy as np
 
 from unetkit.classes import Classes, read_stated
 from unetkit.dataset.encoding import find_classes, infer_classes, read_label_map
 from unetkit.dataset.foreign import Reading, find_reading, read_foreign
+from unetkit.dataset.numbered import read_ids, why_no_objects
 from unetkit.dataset.pairing import MASK_SUFFIXES, by_name, find_partners
-from unetkit.errors import InputError
+from unetkit.errors import FileError, InputError
 from unetkit.evaluation import Evaluation, Pair, evaluate_pairs
 
 
@@ -21,6 +25,7 @@ def score_folders(
     *,
     classes: Classes | str | PathLike[str] | None = None,
     encoding: Reading | None = None,
+    objects: bool | None = None,
     seed: int = 0,
     tolerance: float = 2.0,
 ) -> Evaluation:
@@ -39,16 +44,19 @@ def score_folders(
         classes: of the truth, or the classes.yaml that states them; None takes the one in the folder of the true masks
             or above it, and what no file states is inferred from the masks.
         encoding: how the predictions are written; None decides by their values.
+        objects: whether to score objects too, whose numbers the masks then hold; None does so where the true masks are
+            instance masks and the predictions number objects as well.
         seed: of the bootstrap.
         tolerance: of NSD, in pixels of the finest axis.
 
     Returns:
         The evaluation; spacing is taken from the true masks. The summary also says how the masks were read: `truth`
-        (where the classes come from), `predictions` (the encoding), and `paired` (by what names).
+        (where the classes come from), `predictions` (the encoding), `paired` (by what names) and, of instance masks,
+        `numbered` (whether objects were scored, or why not).
 
     Raises:
         InputError: true masks without a prediction or with several, sizes that differ, or values that fit no reading,
-            or two.
+            or two; or objects are asked for and the masks hold classes.
         FileError: a mask or classes.yaml that cannot be used.
 
     Example:
@@ -59,12 +67,51 @@ def score_folders(
     partners = _partners(offered, truths, Path(prediction_folder), Path(truth_folder))
     predictions = {name: offered[partner] for name, partner in partners.items()}
     known, ordered = _true_classes(classes, Path(truth_folder), list(truths.values()))
+    if objects:
+        known = _as_instances(known, list(truths.values()), list(predictions.values()))
     if encoding is None:
         encoding = find_reading(list(predictions.values()), known, ordered=ordered)
-    pairs = _read_pairs(predictions, truths, known, encoding)
-    done = evaluate_pairs(pairs, known, seed=seed, tolerance=tolerance)
     read = {"truth": known.evidence or "classes as stated", "predictions": encoding, "paired": _pairing(partners)}
-    return Evaluation(done.rows, {**done.summary, **read})
+    if objects is None and known.encoding == "instances":
+        reason = _why_not(list(predictions.values()), known)
+        objects = reason is None
+        read["numbered"] = "objects are scored" if reason is None else f"objects are not scored: {reason}"
+    pairs = _read_pairs(predictions, truths, known, encoding, numbered=bool(objects))
+    done = evaluate_pairs(pairs, known, seed=seed, tolerance=tolerance)
+    return Evaluation(done.rows, {**done.summary, **read}, done.objects)
+
+
+def _as_instances(classes: Classes, truths: Sequence[Path], predictions: Sequence[Path]) -> Classes:
+    """The classes of masks that number objects, as the user says; refused where the masks speak against it."""
+    for name, masks in (("true masks", truths), ("predictions", predictions)):
+        stated = classes.encoding == "instances" and masks is truths
+        reason = None if stated else why_no_objects(masks, classes.ignore_values)
+        if reason is not None:
+            raise InputError(
+                f"the {name} do not number their objects",
+                file=masks[0].parent,
+                found=reason,
+                expected="one number an object",
+                mend="leave --objects out to score pixels alone, or number the objects "
+                "(in Python: unetkit.objects.instance_mask)",
+            )
+    if classes.encoding == "instances":
+        return classes
+    evidence = f"numbers of objects, as --objects says ({classes.evidence})"
+    fields = {"encoding": "instances", "dtype": classes.dtype, "ignore_values": classes.ignore_values}
+    return Classes.model_validate({"names": ("background", "foreground"), "evidence": evidence, **fields})
+
+
+def _why_not(predictions: Sequence[Path], classes: Classes) -> str | None:
+    """Why predictions beside instance masks are not taken for numbered objects unless the user says so."""
+    ask = "; say --objects if the predictions do number objects"
+    try:
+        reason = why_no_objects(predictions, classes.ignore_values)
+        if reason is None and all(len(np.unique(read_ids(path, classes.ignore_values))) <= 2 for path in predictions):
+            reason = "no prediction holds more than one number"
+    except FileError as error:
+        return error.what
+    return reason and reason + ask
 
 
 def _true_classes(
@@ -84,11 +131,20 @@ def _true_classes(
 
 
 def _read_pairs(
-    predictions: Mapping[str, Path], truths: Mapping[str, Path], classes: Classes, encoding: Reading
+    predictions: Mapping[str, Path],
+    truths: Mapping[str, Path],
+    classes: Classes,
+    encoding: Reading,
+    *,
+    numbered: bool,
 ) -> Iterable[Pair]:
     for name, path in truths.items():
         truth = read_label_map(path, classes)
-        yield Pair(name, None, read_foreign(predictions[name], classes, encoding), truth.labels, truth.geometry)
+        pair = Pair(name, None, read_foreign(predictions[name], classes, encoding), truth.labels, truth.geometry)
+        if numbered:
+            ids = (read_ids(file, classes.ignore_values) for file in (predictions[name], path))
+            pair = replace(pair, prediction_ids=next(ids), truth_ids=next(ids))
+        yield pair
 
 
 def _masks_below(folder: Path) -> dict[str, Path]:

@@ -105,7 +105,16 @@ def score(
         Path | None,
         typer.Option(help="What the true masks mean.  [default: classes.yaml in TRUTH or above; else found out]"),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for per_image.csv and summary.json.")] = None,
+    objects: Annotated[
+        bool | None,
+        typer.Option(
+            "--objects/--no-objects",
+            help="Score objects one by one, whose numbers the masks hold.  [default: if both are instance masks]",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for per_image.csv, per_image_objects.csv and summary.json.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Score masks made by anyone, with any program, against the truth."""
@@ -114,7 +123,9 @@ def score(
         from unetkit.evaluation import write_evaluation
         from unetkit.scoring import score_folders
 
-        evaluation = score_folders(predictions, truth, classes=classes, encoding=encoding.value if encoding else None)
+        evaluation = score_folders(
+            predictions, truth, classes=classes, encoding=encoding.value if encoding else None, objects=objects
+        )
         if out is not None:
             write_evaluation(out, evaluation)
         if as_json:
@@ -122,6 +133,8 @@ def score(
         else:
             show_scores(evaluation.summary)
             read = evaluation.summary
+            if "numbered" in read:
+                typer.echo(read["numbered"])
             typer.echo(
                 f"true masks: {read['truth']}; predictions: --encoding {read['predictions']}; paired {read['paired']}"
             )

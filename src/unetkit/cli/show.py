@@ -75,6 +75,26 @@ def show_scores(summary: Mapping[str, Any]) -> None:
         f"{summary['images']} images; {pooled}intervals: {summary['interval']}; hd95 in {summary['unit']}",
         soft_wrap=True,
     )
+    if "objects" in summary:
+        _show_objects(out, summary["objects"])
+
+
+def _show_objects(out: Console, objects: Mapping[str, Any]) -> None:
+    """The means of the object scores, a row a score, beside all objects pooled; then what became of the objects."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("objects", "mean over images", "all objects together"):
+        table.add_column(column)
+    for name, interval in objects["mean"].items():
+        value = objects["pooled"].get(name)
+        table.add_row(name, _interval(interval), "" if value is None else f"{value:.3f}")
+    out.print(table)
+    counts = objects["counts"]
+    became = ", ".join(f"{counts[name]} {name}" for name in ("found", "merged", "split", "missed"))
+    out.print(
+        f"of {counts['true_objects']} true objects {became}; of {counts['predicted_objects']} predicted "
+        f"{counts['invented']} invented",
+        soft_wrap=True,
+    )
 
 
 def show_pruning(rows: Sequence[PrunedScore]) -> None:

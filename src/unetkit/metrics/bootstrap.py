@@ -40,6 +40,21 @@ class Interval:
     high: float | None
     n: int
 
+    def record(self, total: int) -> dict[str, float | int | None]:
+        """The interval as JSON has it, with how many of the `total` values were undefined."""
+        return {
+            "mean": number(self.mean),
+            "low": self.low,
+            "high": self.high,
+            "n": self.n,
+            "undefined": total - self.n,
+        }
+
+
+def number(value: float) -> float | None:
+    """A score as JSON has it: None where it is undefined."""
+    return None if np.isnan(value) else float(value)
+
 
 def mean_intervals(
     table: Values,
