@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unetkit.objects.bands import BandedObjects
-from unetkit.objects.components import instance_mask, label_components, remove_small
+from unetkit.objects.components import fewest_bits, instance_mask, label_components, remove_small
 from unetkit.objects.object_map import ObjectMap
 from unetkit.objects.sizes import FoundObject, equivalent_diameters, found_objects
 
@@ -12,6 +12,7 @@ __all__ = [
     "FoundObject",
     "ObjectMap",
     "equivalent_diameters",
+    "fewest_bits",
     "found_objects",
     "instance_mask",
     "label_components",

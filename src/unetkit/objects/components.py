@@ -95,5 +95,9 @@ def instance_mask(
     keep = np.bincount(ids.ravel()) >= least
     keep[:1] = False
     number = np.cumsum(keep) * keep
-    few = keep.sum() <= np.iinfo(np.uint16).max
-    return number.astype(np.uint16)[ids] if few else number.astype(np.uint32)[ids]
+    return fewest_bits(number.astype(np.uint32))[ids]
+
+
+def fewest_bits(ids: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint16] | npt.NDArray[np.uint32]:
+    """Object numbers in the smaller type that holds them."""
+    return ids.astype(np.uint16) if not ids.size or ids.max() <= np.iinfo(np.uint16).max else ids

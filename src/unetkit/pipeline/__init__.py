@@ -3,7 +3,8 @@
 from unetkit.pipeline.assess import evaluate
 from unetkit.pipeline.experiment import train
 from unetkit.pipeline.folds import cross_validate
-from unetkit.pipeline.infer import load_predictor, predict
+from unetkit.pipeline.infer import predict
+from unetkit.pipeline.loading import load_predictor
 from unetkit.pipeline.preparation import Options, Prepared, prepare
 from unetkit.pipeline.pruning import pruning_table
 from unetkit.pipeline.quantize import RuntimeScore, quantize

@@ -17,7 +17,7 @@ from unetkit.evaluation import Evaluation, evaluate_pairs, write_evaluation
 from unetkit.files import write_json, write_text
 from unetkit.formats import write_image
 from unetkit.pipeline.gallery import Gallery
-from unetkit.pipeline.infer import load_predictor, member_runs
+from unetkit.pipeline.loading import load_predictor, member_runs
 from unetkit.pipeline.story import tell
 from unetkit.report import curves_svg, write_report
 from unetkit.report.overlay import overlay

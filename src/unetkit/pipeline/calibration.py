@@ -14,7 +14,8 @@ from unetkit.dataset.splits import stored_split
 from unetkit.files import write_bytes
 from unetkit.image import Array
 from unetkit.pipeline.assess import find_scope
-from unetkit.pipeline.infer import load_predictor, match_channels
+from unetkit.pipeline.infer import match_channels
+from unetkit.pipeline.loading import load_predictor
 from unetkit.plan import Plan
 from unetkit.runtimes.quantise import quantised
 

@@ -27,6 +27,7 @@ from unetkit.files import is_temporary, sweep, write_json
 from unetkit.losses import build_loss
 from unetkit.pipeline.assess import evaluate
 from unetkit.pipeline.preparation import Options, Prepared, prepare
+from unetkit.pipeline.tuning import tune
 from unetkit.pipeline.validation import Validator
 from unetkit.plan import Plan, build_network, read_plan, write_plan
 from unetkit.separation import JointLoss
@@ -211,16 +212,14 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
         class_weights=training.class_weights,
         **training.loss_options,
     )
-    learns = plan.objects.separate != "components"
-    if learns:
-        joint = JointLoss(loss, plan.separator, plan.data.num_classes, plan.objects.weight)
+    joint = JointLoss(loss, plan.separator, plan.data.num_classes, plan.objects.weight) if plan.separates else loss
     source = PatchSource(
         dataset,
         split.train,
         plan.normalization,
         foreground=training.foreground,
         seed=training.seed,
-        objects=learns,
+        objects=plan.separates,
     )
     names = split.val if world.leads else ()
     validate = Validator(dataset, names, plan, loss, device=world.device)
@@ -237,7 +236,7 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
         model,
         plan,
         source,
-        joint if learns else loss,
+        joint,
         validate,
         run,
         world=world,
@@ -250,6 +249,8 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
         hooks.say(f"{found}; {outcome.seconds:.0f} s in all")
     if world.leads and deadline is not None:
         write_plan(run.plan, _with_replans(plan, outcome))
+    if world.leads and plan.separates:
+        tune(run, dataset, split.val, hooks.say)
     return outcome
 
 

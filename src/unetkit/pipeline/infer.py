@@ -15,17 +15,18 @@ import numpy as np
 import numpy.typing as npt
 
 from unetkit.classes import IGNORE, Classes, read_classes
-from unetkit.errors import InputError, RunError, UnetkitError, UsageError
+from unetkit.errors import InputError, UnetkitError, UsageError
 from unetkit.extras import load
 from unetkit.formats import files_below, is_image_path, read_header, write_image, write_mask
 from unetkit.image import Image, without_data
-from unetkit.objects import instance_mask
+from unetkit.objects import fewest_bits, instance_mask
 from unetkit.pipeline.approximation import Approximation
 from unetkit.pipeline.large import IN_MEMORY, predict_large
 from unetkit.pipeline.likeness import matched_shape, require_trained_spacing, scale_notes, type_notes
+from unetkit.pipeline.loading import load_predictor, member_runs, trained_type
 from unetkit.pipeline.missing import classes_with_missing
 from unetkit.pipeline.results import Results
-from unetkit.plan import Plan, build_network, read_plan
+from unetkit.plan import Plan
 from unetkit.prediction import (
     OwnGrid,
     Predictor,
@@ -39,7 +40,6 @@ from unetkit.prediction import (
 from unetkit.registry import lookup
 from unetkit.report.overlay import overlay, to_rgb
 from unetkit.training import RunFolder
-from unetkit.training.parallel import choose_device
 
 SAVES = ("labels", "probabilities", "overlay")
 
@@ -64,86 +64,6 @@ class Prediction:
     written: tuple[Path, ...] = ()
     fault: UnetkitError | None = None
     notes: tuple[str, ...] = ()
-
-
-def load_predictor(
-    run: str | PathLike[str],
-    *,
-    device: str = "auto",
-    augment: bool | None = None,
-    tile: int | None = None,
-    prune: int | None = None,
-    runtime: str = "auto",
-    precision: str = "float32",
-) -> Predictor:
-    """The trained model of a run, ready for images; of a cross-validation, all its models together.
-
-    Args:
-        run: folder that `train` or `cross_validate` wrote.
-        device: "auto", "cpu", "cuda" or "cuda:1".
-        augment: average flipped views; None takes the plan's choice.
-        tile: side of the tiles in pixels, `unetkit.prediction.WHOLE` for one pass; None takes the plan's choice.
-        prune: poolings to keep of networks that can be pruned, 0 for all; None takes the plan's choice.
-        runtime: "torch", "onnxruntime" or "openvino"; "auto" leaves it to `predict`, and is torch until then.
-        precision: "float32"; on a GPU "bfloat16" or "float16"; "int8" of a run that `quantise` has seen.
-
-    Raises:
-        RunError: no such run, not finished, or damaged; or folds that were trained for different data.
-        UsageError: a network that cannot be pruned, or has no such level; a runtime without that precision.
-        FileError: int8, and the run was not quantised.
-        MissingExtra: a package that the runtime needs is not installed.
-
-    Example:
-        >>> load_predictor("runs/cells").labels(read_image("new.png"))  # doctest: +SKIP
-    """
-    runs = [folder.require() for folder in member_runs(RunFolder(run))]
-    plans = [read_plan(folder.plan) for folder in runs]
-    models = []
-    for folder, plan in zip(runs, plans, strict=True):
-        if _form(plan) != _form(plans[0]):
-            raise RunError(
-                "the folds cannot predict together: the data were changed between them",
-                file=folder.plan,
-                found=_form(plan),
-                expected=_form(plans[0]),
-                mend="train them anew, under another --out",
-            )
-        model = build_network(plan, pretrained=False)
-        weights, _ = folder.load_weights()
-        try:
-            model.load_state_dict(weights)
-        except RuntimeError as error:
-            raise RunError("weights do not fit the plan", file=folder.best, found=str(error).splitlines()[0]) from error
-        models.append(model)
-    return Predictor(
-        models,
-        plans,
-        device=choose_device(device),
-        augment=augment,
-        tile=tile,
-        prune=prune,
-        runtime=runtime,
-        precision=precision,
-        stores=[folder.path / "runtimes" for folder in runs],
-    )
-
-
-def _form(plan: Plan) -> str:
-    """What networks must share to predict together."""
-    data = plan.data
-    return f"{data.channels} channels, {data.spatial_dims} dimensions, {data.num_classes} classes"
-
-
-def member_runs(run: RunFolder) -> list[RunFolder]:
-    """The run itself, or the folds of a cross-validation."""
-    folds = run.read_json("folds.json")
-    return [RunFolder(run.path / name) for name in folds["folds"]] if folds else [run]
-
-
-def trained_type(run: RunFolder) -> str | None:
-    """NumPy's name of the type that most training images are stored as; None where the run does not tell."""
-    name: str | None = ((run.read_json("data.json") or {}).get("fingerprint") or {}).get("dtype")
-    return name
 
 
 def predict(
@@ -326,24 +246,25 @@ def _predict_one(
     if predictor.approximates(image.shape):
         notes += approximation.notes(seen, predictor.measure(image))
     missing = without_data(image.pixels, image.nodata)
-    probabilities = None
-    if "probabilities" in targets or matched:
-        probabilities = predictor.probabilities(image, progress=told)
-        labels = probabilities.argmax(0).astype(np.uint8)
+    outputs, count = None, predictor.plan.data.num_classes
+    if "probabilities" in targets or matched or predictor.plan.separates:
+        outputs = predictor.outputs(image, progress=told)
+        labels = outputs[:count].argmax(0).astype(np.uint8)
         if missing is not None:
-            probabilities[:, missing] = np.nan
+            outputs[:, missing] = np.nan
     else:
         labels = predictor.labels(image, progress=told)
     if missing is not None:
         labels[missing] = IGNORE
-    if probabilities is not None and matched:
-        image, (labels, probabilities) = source.image(), _on_own_grid(probabilities, source)
-    if probabilities is not None and "probabilities" in targets:
+    if outputs is not None and matched:
+        image, (labels, outputs) = source.image(), _on_own_grid(outputs, source, count)
+    if outputs is not None and "probabilities" in targets:
         geometry = image.geometry.with_nodata(None if image.nodata is None else math.nan)
         path, names = targets["probabilities"], classes.names
-        write_image(path, probabilities, geometry=geometry, channels=names, format=results.format)
+        write_image(path, outputs[:count], geometry=geometry, channels=names, format=results.format)
     if "labels" in targets:
-        write_labels(targets["labels"], labels, classes, image, format=results.format)
+        ids = predictor.apart(outputs, labels).ids if outputs is not None and predictor.plan.separates else None
+        write_labels(targets["labels"], labels, classes, image, format=results.format, ids=ids)
     if "overlay" in targets:
         picture = overlay(to_rgb(image), middle_plane(labels), None, classes)
         write_image(targets["overlay"], np.moveaxis(picture, -1, 0))
@@ -351,13 +272,13 @@ def _predict_one(
 
 
 def _on_own_grid(
-    probabilities: npt.NDArray[np.float32], source: Source
+    outputs: npt.NDArray[np.float32], source: Source, num_classes: int
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-    """Labels *S and probabilities K *S of an image, of the probabilities K *S of the resampled one."""
-    read = lambda channel, window: probabilities[(channel, *window)]  # noqa: E731
-    own = OwnGrid(read, source, probabilities.shape[1:], len(probabilities))
+    """Labels *S and outputs (K + E) *S of an image, of the outputs (K + E) *S of the resampled one."""
+    read = lambda channel, window: outputs[(channel, *window)]  # noqa: E731
+    own = OwnGrid(read, source, outputs.shape[1:], num_classes)
     whole = tuple(slice(0, extent) for extent in source.shape)
-    return own.labels(whole), np.stack([own.probabilities(channel, whole) for channel in range(len(probabilities))])
+    return own.labels(whole), np.stack([own.probabilities(channel, whole) for channel in range(len(outputs))])
 
 
 def middle_plane(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -366,13 +287,29 @@ def middle_plane(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def write_labels(
-    path: Path, labels: npt.NDArray[np.uint8], classes: Classes, image: Image, *, format: str | None = None
+    path: Path,
+    labels: npt.NDArray[np.uint8],
+    classes: Classes,
+    image: Image,
+    *,
+    format: str | None = None,
+    ids: npt.NDArray[np.uint32] | None = None,
 ) -> None:
-    """Write a label map as the training masks were written: values, colours, palette, or numbered objects."""
+    """Write a label map as the training masks were written: values, colours, palette, or numbered objects.
+
+    Args:
+        path: where to.
+        labels: *S, class indices.
+        classes: how the masks were written.
+        image: where the pixels lie.
+        format: where the suffix does not say it.
+        ids: *S, the objects, where they are known better than as connected regions.
+    """
     stated, nodata = classes_with_missing(classes, image.nodata)
     geometry = image.geometry.with_nodata(nodata)
     if classes.encoding == "instances":
-        write_mask(path, instance_mask(labels == 1), geometry=geometry, format=format)
+        numbered = instance_mask(labels == 1) if ids is None else fewest_bits(ids)
+        write_mask(path, numbered, geometry=geometry, format=format)
     else:
         palette = _palette(stated) if classes.palette and path.suffix == ".png" else None
         coloured = classes.encoding == "colours"

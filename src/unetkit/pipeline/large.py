@@ -6,11 +6,13 @@ import math
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from unetkit import __version__
 from unetkit.classes import IGNORE
@@ -71,7 +73,7 @@ def predict_large(
     """
     results.require_writable()
     source, matched = results.source, seen is not results.source
-    keep_probabilities = matched or "probabilities" in results.targets
+    keep_probabilities = matched or "probabilities" in results.targets or predictor.plan.separates
     statistics = measure_source(seen, predictor.ways, progress=lambda share: tell(MEASURED * share, False))
     facts = _facts(seen, predictor, keep_probabilities=keep_probabilities)
     notes = list(source.notes)
@@ -94,7 +96,10 @@ def predict_large(
         notes += approximation.notes(seen, statistics, tile=tile)
         _predict(seen, predictor, parts, statistics, tell, keep_probabilities=keep_probabilities)
         own = OwnGrid(parts.probabilities, source, seen.shape, results.num_classes) if matched else parts
-        notes += results.write(own, lambda share: tell(PREDICTED + (1 - PREDICTED) * share, False), f"{tile}")
+        apart = (predictor.plan.separator, predictor.decoding) if predictor.plan.separates else None
+        notes += replace(results, apart=apart).write(
+            own, lambda share: tell(PREDICTED + (1 - PREDICTED) * share, False), f"{tile}"
+        )
     except BaseException:
         parts.close()
         raise
@@ -105,7 +110,7 @@ def predict_large(
 def _facts(source: Source, predictor: Predictor, *, keep_probabilities: bool) -> dict[str, Any]:
     """What finished parts depend on."""
     assert source.path is not None
-    sections = {"model", "normalization", "augmentation", "prediction"}
+    sections = {"model", "normalization", "augmentation", "objects", "prediction"}
     return {
         "unetkit": __version__,
         "image": stamp(source.path),
@@ -151,7 +156,8 @@ def _record(parts: Journal, piece: Piece, keep_probabilities: bool) -> None:
         if piece.missing is not None:
             labels[piece.missing] = IGNORE
     if keep_probabilities and piece.logits is not None:
-        probabilities = piece.logits.softmax(0).numpy()
+        assert piece.extra is not None
+        probabilities = torch.cat([piece.logits.softmax(0), piece.extra]).numpy()
         if piece.missing is not None:
             probabilities[:, piece.missing] = np.nan
     parts.append(piece.window, labels, probabilities)

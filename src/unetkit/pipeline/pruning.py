@@ -10,7 +10,8 @@ from time import perf_counter
 from unetkit.evaluation import Pair, evaluate_pairs
 from unetkit.models import count_parameters, multiply_adds
 from unetkit.pipeline.assess import Part, Scope, find_scope
-from unetkit.pipeline.infer import load_predictor, match_channels
+from unetkit.pipeline.infer import match_channels
+from unetkit.pipeline.loading import load_predictor
 from unetkit.prediction import Predictor
 
 

@@ -15,7 +15,8 @@ from unetkit.image import Image
 from unetkit.metrics import Interval, confusion_matrix, paired_difference
 from unetkit.pipeline.assess import Part, Scope, find_scope
 from unetkit.pipeline.calibration import write_int8
-from unetkit.pipeline.infer import load_predictor, match_channels
+from unetkit.pipeline.infer import match_channels
+from unetkit.pipeline.loading import load_predictor
 from unetkit.pipeline.validation import mean_dice
 from unetkit.prediction import Predictor
 from unetkit.runtimes import usable

@@ -19,9 +19,8 @@ from unetkit.pipeline.missing import classes_with_missing
 from unetkit.prediction import Source
 from unetkit.prediction.tiles import Window
 from unetkit.report.overlay import overlay, to_rgb
-
-BAND = {2: 256, 3: 8}
-"""Rows (planes) in which objects are numbered."""
+from unetkit.separation import Decoding, Separator, basins_of
+from unetkit.separation.decode import BAND
 
 OVERVIEW = 2048
 """Side of the picture that stands for an overlay."""
@@ -50,6 +49,7 @@ class Results:
         targets: any of "labels", "probabilities", "overlay" -> where to.
         num_classes: of the probabilities.
         format: of labels and probabilities, where their suffix does not say it.
+        apart: how touching objects are told apart, from outputs after the classes; None for connected regions.
     """
 
     source: Source
@@ -57,6 +57,7 @@ class Results:
     targets: Mapping[str, Path]
     num_classes: int
     format: str | None = None
+    apart: tuple[Separator, Decoding] | None = None
 
     def require_writable(self) -> None:
         """Refuse results that cannot be written, before an hour is spent on them, with a FileError."""
@@ -122,12 +123,29 @@ class Results:
         stated, nodata = classes_with_missing(classes, source.nodata)
         geometry = source.geometry.with_nodata(nodata)
         if classes.encoding == "instances":
-            return _numbered(source, parts)
+            return _numbered(source, self._objects(parts))
         if classes.encoding == "colours":
             read = lambda channel, window: stated.encode(parts.labels(window))[..., channel]  # noqa: E731
             return Streamed((3, *source.shape), np.dtype(np.uint8), read, geometry, mask=True)
         read = lambda channel, window: stated.encode(parts.labels(window))  # noqa: E731
         return Streamed((1, *source.shape), np.dtype(classes.dtype), read, geometry, mask=True)
+
+    def _objects(self, parts: Parts) -> Numbered:
+        """What numbers the objects, band by band."""
+        shape = self.source.shape
+        across = tuple(slice(0, extent) for extent in shape[1:])
+        if self.apart is None:
+            return BandedObjects(lambda a, b: parts.labels((slice(a, b), *across)) == 1, shape[0], BAND[len(shape)])
+        separator, decoding = self.apart
+        extras = range(self.num_classes, self.num_classes + separator.channels(len(shape)))
+
+        def outputs(start: int, stop: int) -> tuple[Array, Array, Array]:
+            window = (slice(start, stop), *across)
+            extra = [parts.probabilities(channel, window) for channel in extras]
+            whole = np.stack(extra) if extra else np.empty((0, stop - start, *shape[1:]), np.float32)
+            return parts.labels(window), parts.probabilities(0, window), whole
+
+        return basins_of(separator, outputs, shape, decoding.smoothing).cut(seed=decoding.seed, least=decoding.least)
 
     def _overview(self, parts: Parts) -> tuple[npt.NDArray[np.uint8], int]:
         """The overlay of the image (or the middle plane), thinned to what one can look at: H W 3, and the step."""
@@ -147,11 +165,20 @@ class Results:
         return overlay(to_rgb(image), seen[0] if plane else seen, None, self.classes), step
 
 
-def _numbered(source: Source, parts: Parts) -> Streamed:
+class Numbered(Protocol):
+    """Objects that are numbered band by band."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+
+    def ids(self, start: int) -> npt.NDArray[np.uint32]:
+        """Those of the band that begins at `start`."""
+
+
+def _numbered(source: Source, objects: Numbered) -> Streamed:
     """Objects, with the numbers they would have in one piece."""
-    across = tuple(slice(0, extent) for extent in source.shape[1:])
     band = BAND[len(source.shape)]
-    objects = BandedObjects(lambda start, stop: parts.labels((slice(start, stop), *across)) == 1, source.shape[0], band)
     dtype = np.dtype(np.uint16 if objects.count <= np.iinfo(np.uint16).max else np.uint32)
     held: dict[int, Array] = {}  # the bands that the last window touched
 

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +14,12 @@ import torch
 
 from unetkit.classes import IGNORE
 from unetkit.dataset import Dataset
+from unetkit.dataset.folder import read_objects
 from unetkit.dataset.normalize import Statistics, measure
 from unetkit.image import Image
 from unetkit.losses import Loss
 from unetkit.metrics.confusion import Matrix, confusion_matrix
+from unetkit.metrics.instances import THRESHOLDS, find_overlaps, match
 from unetkit.models import Segmenter
 from unetkit.plan import Plan
 from unetkit.prediction import Predictor
@@ -30,6 +33,7 @@ class Validator:
 
     The score is the headline of an evaluation: the Dice of the foreground classes that occur in an image or its
     prediction, averaged over them and then over the images. An empty image counts only when something is found in it.
+    Where the plan separates objects it is their AP over the IoU thresholds 0.5 to 0.95.
 
     Args:
         dataset: the folder.
@@ -49,9 +53,14 @@ class Validator:
         count = self.plan.data.num_classes
         losses: list[float] = []
         confusions: dict[str, Matrix] = {}
+        found: dict[str, list[float]] = {}
         for piece in self.pieces:
             statistics = {self.plan.normalization: piece.statistics}
-            logits = predictor.log_probabilities(piece.image, statistics=statistics)
+            outputs = predictor.outputs(piece.image, statistics=statistics)
+            logits = np.log(outputs[:count].clip(1e-12))
+            if piece.ids is not None:
+                objects = predictor.apart(outputs)
+                found.setdefault(piece.name, []).append(average_precision(objects.ids, piece.ids, piece.truth))
             valid = torch.from_numpy(piece.truth != IGNORE)[None]
             target = torch.from_numpy(piece.truth.astype(np.int64))[None].masked_fill(~valid, 0)
             if valid.any():
@@ -59,6 +68,8 @@ class Validator:
             confusion = confusion_matrix(logits.argmax(0).astype(np.uint8), piece.truth, count)
             confusions[piece.name] = confusions.get(piece.name, 0) + confusion
         scores = [mean_dice(confusion) for confusion in confusions.values()]
+        if found:
+            scores = [_mean([one for one in precisions if not np.isnan(one)]) for precisions in found.values()]
         return _mean(losses), _mean([score for score in scores if not np.isnan(score)])
 
 
@@ -70,6 +81,7 @@ class _Piece:
     image: Image
     truth: npt.NDArray[np.uint8]
     statistics: Statistics
+    ids: npt.NDArray[np.int32] | None = None
 
 
 def _pieces(dataset: Dataset, names: Sequence[str], plan: Plan) -> list[_Piece]:
@@ -98,7 +110,8 @@ def _pieces(dataset: Dataset, names: Sequence[str], plan: Plan) -> list[_Piece]:
 def _read(dataset: Dataset, name: str, plan: Plan) -> _Piece:
     sample = dataset.sample(name)
     image = dataset.read_image(sample)
-    return _Piece(name, image, dataset.read_labels(sample).labels, measure(image, plan.normalization))
+    ids = read_objects(dataset, sample) if plan.separates else None
+    return _Piece(name, image, dataset.read_labels(sample).labels, measure(image, plan.normalization), ids)
 
 
 def _window(piece: _Piece, side: int, rng: np.random.Generator) -> _Piece:
@@ -114,11 +127,20 @@ def _window(piece: _Piece, side: int, rng: np.random.Generator) -> _Piece:
     ]
     window = tuple(slice(start, start + side) for start in starts)
     pixels = piece.image.pixels[(slice(None), *window)].copy()  # a view would keep the whole image in memory
-    return replace(piece, image=replace(piece.image, pixels=pixels), truth=piece.truth[window].copy())
+    ids = None if piece.ids is None else piece.ids[window].copy()
+    return replace(piece, image=replace(piece.image, pixels=pixels), truth=piece.truth[window].copy(), ids=ids)
 
 
 def _mean(values: list[float]) -> float:
     return float(np.mean(values)) if values else float("nan")
+
+
+def average_precision(
+    ids: npt.NDArray[np.integer[Any]], truth_ids: npt.NDArray[np.integer[Any]], truth: npt.NDArray[np.uint8]
+) -> float:
+    """AP of predicted objects, averaged over the IoU thresholds 0.5 … 0.95; NaN where there are none in either."""
+    overlaps = find_overlaps(ids, truth_ids, truth != IGNORE)
+    return float(np.mean([match(overlaps, threshold).ap for threshold in THRESHOLDS]))
 
 
 def mean_dice(confusion: Matrix) -> float:

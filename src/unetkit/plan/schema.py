@@ -169,6 +169,11 @@ class Plan(_Section):
         return SEPARATORS[self.objects.separate]
 
     @property
+    def separates(self) -> bool:
+        """Whether telling touching objects apart is learnt."""
+        return self.objects.separate != "components"
+
+    @property
     def outputs(self) -> int:
         """Outputs of the network: the classes, then what separates objects."""
         return self.data.num_classes + self.separator.channels(self.data.spatial_dims)

@@ -192,9 +192,19 @@ class Predictor:
             statistics: as for `log_probabilities`.
             progress: as for `probabilities`.
         """
-        outputs = self.outputs(image, statistics=statistics, progress=progress)
+        return self.apart(self.outputs(image, statistics=statistics, progress=progress))
+
+    def apart(self, outputs: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8] | None = None) -> ObjectMap:
+        """The objects in what `outputs` gave, (K + E) *S.
+
+        Args:
+            outputs: NaN where there is no data.
+            labels: *S, where they are not the most probable classes.
+        """
         count = self.plan.data.num_classes
-        return decode(self.plan.separator, outputs[:count], outputs[count:], self.decoding)
+        if labels is None:
+            labels = outputs[:count].argmax(0).astype(np.uint8)
+        return decode(self.plan.separator, labels, outputs[0], outputs[count:], self.decoding)
 
     def outputs(
         self,

@@ -61,7 +61,8 @@ def basins_of(separator: Separator, outputs: Outputs, shape: Sequence[int], smoo
 
     def read(start: int, stop: int) -> Relief:
         low, high = max(start - halo, 0), min(stop + halo, extent)
-        relief = separator.relief(*outputs(low, high))
+        labels, background, extra = outputs(low, high)
+        relief = separator.relief(labels, np.nan_to_num(background, nan=1.0), np.nan_to_num(extra))  # NaN is no data
         height = ndimage.gaussian_filter(relief.height, smoothing, truncate=TRUNCATE) if smoothing else relief.height
         inner = slice(start - low, stop - low)
         flow = None if relief.flow is None else relief.flow[:, inner]
@@ -70,24 +71,24 @@ def basins_of(separator: Separator, outputs: Outputs, shape: Sequence[int], smoo
     return Basins(read, extent, band, hold=MOST_HELD // max(math.prod(shape[1:]) * band, 1) + 1)
 
 
-def decode(separator: Separator, probabilities: Floats, extra: Floats, decoding: Decoding) -> ObjectMap:
+def decode(separator: Separator, labels: Labels, background: Floats, extra: Floats, decoding: Decoding) -> ObjectMap:
     """The objects of an image in memory.
 
     Args:
         separator: what the network was trained with.
-        probabilities: K *S float32.
-        extra: E *S float32, the outputs beside the classes.
+        labels: uint8 *S, the class of each pixel, 255 for nothing.
+        background: float32 *S, its probability.
+        extra: float32 E *S, the outputs beside the classes.
         decoding: how.
 
     Returns:
         Objects, each of one class, with the mean probability of not being background as confidence.
     """
-    labels = probabilities.argmax(0).astype(np.uint8)
 
     def outputs(start: int, stop: int) -> tuple[Labels, Floats, Floats]:
-        return labels[start:stop], probabilities[0, start:stop], extra[:, start:stop]
+        return labels[start:stop], background[start:stop], extra[:, start:stop]
 
     cut = basins_of(separator, outputs, labels.shape, decoding.smoothing).cut(seed=decoding.seed, least=decoding.least)
     ids = cut.whole()
-    sure = np.bincount(ids.reshape(-1), (1 - probabilities[0]).reshape(-1), cut.count + 1)[1:]
+    sure = np.bincount(ids.reshape(-1), 1 - np.nan_to_num(background, nan=1.0).reshape(-1), cut.count + 1)[1:]
     return ObjectMap(ids, cut.classes, (sure / np.maximum(cut.areas, 1)).astype(np.float32))

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from unetkit.augment import augment, source_size
 from unetkit.dataset.patches import PatchSource
 from unetkit.errors import RunError, UsageError
-from unetkit.losses import Loss
 from unetkit.models import Segmenter
 from unetkit.plan import Plan, TrainingPlan
 from unetkit.training.hooks import Hooks, Stopped
@@ -29,6 +28,9 @@ SAVE_SECONDS = 30.0
 
 WORTH_SAYING = 0.1
 """Smaller corrections of the number of steps, as a share of it, are recorded without a line for the user."""
+
+Criterion = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(logits, target, valid) -> what training makes small."""
 
 Validate = Callable[[Segmenter], tuple[float, float]]
 """From a model to (loss, score) on the validation images; a higher score is better."""
@@ -49,7 +51,7 @@ def fit(
     model: Segmenter,
     plan: Plan,
     source: PatchSource,
-    loss: Loss,
+    loss: Criterion,
     validate: Validate,
     run: RunFolder,
     *,
@@ -139,7 +141,7 @@ def _optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, training.learning_rate)
 
 
-def _step(state: State, network: nn.Module, plan: Plan, source: PatchSource, loss: Loss, world: World) -> None:
+def _step(state: State, network: nn.Module, plan: Plan, source: PatchSource, loss: Criterion, world: World) -> None:
     """One optimiser step on the loss of the joint batch."""
     training, outcome, device, began = plan.training, state.outcome, world.device, monotonic()
     state.model.train()
@@ -224,7 +226,7 @@ def margin_for(plan: Plan) -> int:
     return max((wide - narrow) // 2 for wide, narrow in zip(source, patch, strict=True))
 
 
-def deep_loss(loss: Loss, levels: Sequence[Tensor], target: Tensor, valid: Tensor) -> Tensor:
+def deep_loss(loss: Criterion, levels: Sequence[Tensor], target: Tensor, valid: Tensor) -> Tensor:
     """The loss over all levels; one with stride 2^i weighs 1/2^i of one at full resolution (weights sum to 1)."""
     strides = [level_stride(logits.shape[2:], target.shape[1:]) for logits in levels]
     total = torch.zeros((), device=target.device)

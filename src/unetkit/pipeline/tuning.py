@@ -1,0 +1,92 @@
+"""Tuning: how objects are made of a network's outputs, chosen by their AP on the validation images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+import numpy as np
+import numpy.typing as npt
+
+from unetkit.dataset import Dataset
+from unetkit.dataset.folder import read_objects
+from unetkit.files import write_json
+from unetkit.objects.basins import Basins
+from unetkit.pipeline.infer import match_channels
+from unetkit.pipeline.loading import load_predictor
+from unetkit.pipeline.validation import average_precision
+from unetkit.plan import Plan
+from unetkit.prediction import Predictor
+from unetkit.separation import Decoding, basins_of
+from unetkit.training import RunFolder
+
+SMOOTHING = (0.0, 1.0, 2.0)
+
+LEAST = (0.0, 0.05, 0.1, 0.2)
+"""Least sizes that are tried, as shares of the median true object."""
+
+MOST_PIXELS = 20_000_000
+"""Of the validation images, so many are looked at."""
+
+
+def tune(run: RunFolder, dataset: Dataset, names: Sequence[str], say: Callable[[str], None]) -> Decoding:
+    """Choose seed height, smoothing and least size for a trained run, and keep them with it, in objects.json.
+
+    Args:
+        run: trained with something that separates.
+        dataset: the folder.
+        names: the validation images.
+        say: told the choice.
+
+    Returns:
+        The choice; what the way of separating begins with where there is no object to choose by.
+    """
+    predictor = load_predictor(run.path, augment=False)
+    chosen, best, median = predictor.decoding, -1.0, 1.0
+    images = _outputs(predictor, dataset, names)
+    if images:
+        median = float(np.median(np.concatenate([np.bincount(ids.reshape(-1))[1:] for *_, ids in images])))
+    for smoothing in SMOOTHING if images else ():
+        basins = [(_basins(predictor.plan, outputs, smoothing), truth, ids) for outputs, truth, ids in images]
+        for seed in predictor.plan.separator.seeds:
+            for share in LEAST:
+                decoding = Decoding(seed, smoothing, max(round(share * median), 1))
+                score = _score(basins, decoding)
+                if score > best:
+                    chosen, best = decoding, score
+    write_json(run.path / "objects.json", {**asdict(chosen), "ap": best if best >= 0 else None})
+    if best >= 0:
+        told = f"seeds above {chosen.seed:g}, smoothed by {chosen.smoothing:g} px, {chosen.least} px or more"
+        say(f"objects: {told}: AP {best:.3f} on {len(images)} validation images")
+    return chosen
+
+
+Tuned = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], npt.NDArray[np.int32]]
+
+
+def _outputs(predictor: Predictor, dataset: Dataset, names: Sequence[str]) -> list[Tuned]:
+    """Outputs, true labels and true objects of images that have some."""
+    images: list[Tuned] = []
+    pixels = 0
+    for name in names:
+        sample = dataset.sample(name)
+        ids, truth = read_objects(dataset, sample), dataset.read_labels(sample).labels
+        if not ids.any() or (images and pixels + ids.size > MOST_PIXELS):
+            continue
+        pixels += ids.size
+        images.append((predictor.outputs(match_channels(dataset.read_image(sample), predictor.plan)), truth, ids))
+    return images
+
+
+def _basins(plan: Plan, outputs: npt.NDArray[np.float32], smoothing: float) -> Basins:
+    count = plan.data.num_classes
+    labels = outputs[:count].argmax(0).astype(np.uint8)
+    return basins_of(
+        plan.separator, lambda a, b: (labels[a:b], outputs[0, a:b], outputs[count:, a:b]), labels.shape, smoothing
+    )
+
+
+def _score(images: Sequence[tuple[Basins, npt.NDArray[np.uint8], npt.NDArray[np.int32]]], decoding: Decoding) -> float:
+    """AP over the IoU thresholds 0.5 … 0.95, averaged over images."""
+    cuts = ((basins.cut(seed=decoding.seed, least=decoding.least), truth, ids) for basins, truth, ids in images)
+    return float(np.mean([average_precision(cut.whole(), ids, truth) for cut, truth, ids in cuts]))
