@@ -3,8 +3,8 @@
     python benchmarks/measure_objects.py [--side 4096] [--objects 20000] [--rival-share 0.05]
 
 Discs of random size that do not touch, and one channel of 16 bits. scikit-image measures the properties of the same
-names; where that would take minutes, a share of the objects is measured and the time is scaled up, which the table says.
-Best of three on one thread.
+names, on a share of the objects where all would take minutes: the time is scaled up, and the table says so. Best
+of three on one thread.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def main() -> None:
         f"| unetkit | {len(table.columns)} | {min(spent):.1f} |",
         f"| scikit-image, regionprops_table{scaled} | {len(PROPERTIES)} properties | {rival:.0f} |",
         "",
-        f"{arguments.objects} objects in {arguments.side} × {arguments.side}, {np.mean(ids > 0):.0%} of the pixels, one "
-        f"channel; best of 3, one thread; {platform.machine()}, {os.cpu_count()} cores; scikit-image "
+        f"{arguments.objects} objects in {arguments.side} × {arguments.side}, {np.mean(ids > 0):.0%} of the pixels, "
+        f"one channel; best of 3, one thread; {platform.machine()}, {os.cpu_count()} cores; scikit-image "
         f"{version('scikit-image')}, numpy {version('numpy')}; {date.today()}.",
     ]
     OUT.write_text("\n".join(lines) + "\n")

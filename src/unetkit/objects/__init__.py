@@ -1,4 +1,4 @@
-"""Objects: connected regions of a class, their sizes, which of them a prediction found, and all that can be measured."""
+"""Objects: connected regions of a class, which of them a prediction found, and all that can be measured of them."""
 
 from __future__ import annotations
 

@@ -79,6 +79,16 @@ def definition_of(name: str) -> str | None:
     return None
 
 
+def column_unit(unit: str) -> str:
+    """A unit as it stands in the names of columns.
+
+    Example:
+        >>> column_unit("us-ft")
+        'us_ft'
+    """
+    return re.sub(r"\W", "_", unit)
+
+
 @dataclass(frozen=True, slots=True)
 class Scale:
     """One of the two measures a length is given in.
@@ -107,7 +117,7 @@ class Columns:
         self.axes = SPATIAL_AXES[-len(extent) :]
         self.scales = [Scale("px", np.ones(len(extent)))]
         if spacing is not None:
-            self.scales.append(Scale(re.sub(r"\W", "_", unit), np.asarray(spacing, np.float64)))
+            self.scales.append(Scale(column_unit(unit), np.asarray(spacing, np.float64)))
         self.columns: dict[str, Column] = {}
         self.units: dict[str, str] = {}
 

@@ -134,8 +134,9 @@ def _leaving(cells: npt.NDArray[np.bool_], direction: tuple[int, int]) -> float:
 def _surface(cells: npt.NDArray[np.bool_], spacing: Sequence[float]) -> float:
     if cells.all() or not cells.any():
         return 0.0
-    vertices, faces, _, _ = marching_cubes(cells.astype(np.float32), 0.5, spacing=tuple(spacing))
-    return float(mesh_surface_area(vertices, faces))
+    volume = cells.astype(np.float32)
+    vertices, faces, _, _ = marching_cubes(volume, 0.5, spacing=tuple(spacing))  # type: ignore[no-untyped-call]
+    return float(mesh_surface_area(vertices, faces))  # type: ignore[no-untyped-call]
 
 
 def perimeter(leaving: Floats, spacing: tuple[float, ...]) -> Floats:

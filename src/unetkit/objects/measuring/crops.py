@@ -10,7 +10,7 @@ from skimage.morphology import convex_hull_image
 
 def hull_voxels(mask: npt.NDArray[np.bool_]) -> int:
     """Voxels whose centre lies in the convex hull of the object, *S bool, True somewhere."""
-    return int(convex_hull_image(mask).sum())
+    return int(convex_hull_image(mask).sum())  # type: ignore[no-untyped-call]
 
 
 def cavities(mask: npt.NDArray[np.bool_]) -> int:

@@ -25,7 +25,8 @@ class Pieces:
 
     def add(self, ids: npt.NDArray[Any]) -> None:
         """The next band, *S, of ids."""
-        parts = label(ids, background=0, connectivity=ids.ndim).astype(np.int64)
+        numbered = label(ids, background=0, connectivity=ids.ndim)  # type: ignore[no-untyped-call]
+        parts: Integers = numbered.astype(np.int64)
         count = int(parts.max(initial=0))
         owner = np.zeros(count + 1, np.int64)
         owner[parts.reshape(-1)] = ids.reshape(-1)

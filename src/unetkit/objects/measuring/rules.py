@@ -107,6 +107,8 @@ class _Reader:
                 return self._column("class" if node.id == _CLASS else node.id)
             case ast.Constant(value=bool() | str()):
                 return np.asarray(node.value)
+            case ast.Constant(value=int() as number) if abs(number) < 2**63:
+                return np.int64(number)  # exact: ids may have 64 bits
             case ast.Constant(value=int() | float() as number):
                 return np.float64(number)
             case ast.UnaryOp(op=ast.Not()):

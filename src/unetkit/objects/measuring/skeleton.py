@@ -49,7 +49,7 @@ def skeleton(mask: Mask, spacing: tuple[float, ...]) -> Skeleton:
     code probability and metrication error in the representation of straight lines of finite length".
     """
     padded = np.pad(mask, 1)
-    thin: Mask = skeletonize(padded) > 0
+    thin: Mask = skeletonize(padded) > 0  # type: ignore[no-untyped-call]
     to_outline = distance_transform_edt(padded, sampling=spacing) - min(spacing) / 2
     degree = np.zeros(thin.shape, np.int64)
     straight = np.zeros(thin.shape, np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from importlib import import_module
 from os import PathLike
@@ -82,8 +82,10 @@ def concatenated(tables: Sequence[Table]) -> Table:
         names = [*(name for name in names if name != "removed_by"), "removed_by"]
     columns = {}
     for name in names:
-        kind = next(table[name].dtype.kind for table in tables if name in table.columns)
-        parts = [table[name] if name in table.columns else _unknown(len(table), kind) for table in tables]
+        kinds = {table[name].dtype.kind for table in tables if name in table.columns}
+        parts = [table[name] if name in table.columns else _unknown(len(table), kinds) for table in tables]
+        if {part.dtype.kind for part in parts} == {"i", "u"}:  # ids of 64 bits, which floats would round
+            parts = [part.astype(np.uint64) for part in parts]
         columns[name] = np.concatenate(parts)
     units = {name: unit for table in tables for name, unit in table.units.items()}
     class_names = tuple(dict.fromkeys(name for table in tables for name in table.class_names))
@@ -91,8 +93,8 @@ def concatenated(tables: Sequence[Table]) -> Table:
     return Table(columns, units, class_names, notes)
 
 
-def _unknown(count: int, kind: str) -> Column:
-    return np.full(count, "", object) if kind in "OU" else np.full(count, np.nan)
+def _unknown(count: int, kinds: Set[str]) -> Column:
+    return np.full(count, "", object) if kinds & {"O", "U"} else np.full(count, np.nan)
 
 
 def write_table(path: str | PathLike[str], table: Table) -> None:
