@@ -29,9 +29,9 @@ def paint_objects(
 ) -> Bytes:
     """The image with every object outlined in the colour of its class, and numbered.
 
-    The line lies on the object's own pixels, so touching objects have two; the background beside it is darkened. Numbers
-    are white with a dark rim and stand where the object is widest. Where they would cover each other, those of the
-    narrower objects are left out.
+    The line lies on the object's own pixels, so touching objects have two; the background beside it is darkened.
+    Numbers are white with a dark rim and stand where the object is widest, or beside an object that is smaller than
+    they are. Where they would cover each other, those of the narrower objects are left out.
 
     Args:
         image: H W 3; not changed.
@@ -66,7 +66,7 @@ def paint_objects(
         return painted
     picture = Picture.fromarray(painted)
     _write_numbers(picture, widest_places(ids), called, font_size)
-    return np.asarray(picture)
+    return np.array(picture)
 
 
 def widest_places(ids: npt.NDArray[np.uint32]) -> npt.NDArray[np.float64]:
@@ -101,8 +101,10 @@ def _write_numbers(
 ) -> None:
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(font_size)
     taken = np.zeros((picture.height, picture.width), bool)
-    for number, row, column, _ in places.tolist():
+    for number, row, column, reach in places.tolist():
         said = str(names[int(number) - 1])
+        if reach < font_size / 2:
+            column += reach + 2 + draw.textlength(said, font=font) / 2
         left, top, right, bottom = draw.textbbox((column, row), said, font=font, anchor="mm", stroke_width=1)
         shift = max(0.0, -left) - max(0.0, right - picture.width), max(0.0, -top) - max(0.0, bottom - picture.height)
         box = (

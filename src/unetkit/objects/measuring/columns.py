@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -216,8 +217,8 @@ class Columns:
         number = np.bincount(both[:, 0], minlength=count)
         self.columns["neighbours"] = number.astype(np.int64)
         texts = ids[both[:, 1]].astype(str).tolist()
-        ends = np.cumsum(number).tolist()
-        listed = [" ".join(texts[start:end]) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+        ends = [0, *np.cumsum(number).tolist()]
+        listed = [" ".join(texts[start:end]) for start, end in pairwise(ends)]
         self.columns["neighbour_ids"] = np.array(listed, object)
         for scale in self.scales:
             self.add("nearest_centroid", scale, _nearest(self.sums.shape.mean * scale.spacing))

@@ -32,7 +32,7 @@ def profiles(runs: Runs) -> tuple[Profile, Profile]:
     begins = np.ones(len(index), bool)
     begins[1:] = (index[1:] != index[:-1]) | (row[1:] != row[:-1])
     first = np.flatnonzero(begins)
-    last = np.append(first[1:], len(index)) - 1
+    last = np.append(first, len(index))[1:] - 1
     return (
         straightened(Profile(index[first], row[first], stop[last])),
         straightened(Profile(index[first], row[first], -start[first])),
@@ -89,7 +89,7 @@ def hull_pixels(right: Profile, left: Profile, count: int) -> Floats:
         area += np.bincount(of, weights=down * middle, minlength=count)
         edge += np.bincount(of, weights=np.gcd(down, across), minlength=count)
         first = np.flatnonzero(np.diff(profile.index, prepend=-1))
-        last = np.append(first[1:], len(profile.index)) - 1
+        last = np.append(first, len(profile.index))[1:] - 1
         ends[0, profile.index[first]] += profile.reach[first]
         ends[1, profile.index[last]] += profile.reach[last]
     edge += ends.sum(0)
