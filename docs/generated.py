@@ -30,6 +30,7 @@ from unetkit.formats import FORMATS
 from unetkit.losses import LOSSES
 from unetkit.metrics import METRICS
 from unetkit.models import MODELS
+from unetkit.objects.measuring import DEFINITIONS
 from unetkit.plan import DataPlan, PredictionPlan, TrainingPlan
 
 MARK = re.compile(r"^\{\{ ([a-z_]+) \}\}$", re.MULTILINE)
@@ -151,6 +152,11 @@ def columns() -> str:
     return ", ".join(f"`{name}`" for name in COLUMNS)
 
 
+def object_columns() -> str:
+    """The columns of a table of objects."""
+    return _table(("column", "what it is"), [(f"`{name}`", text) for name, text in DEFINITIONS.items()])
+
+
 def error_tree() -> str:
     """The errors as they are drawn in their module."""
     tree = (inspect.getdoc(errors) or "").partition("\n\n")[2]
@@ -161,7 +167,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     part.__name__: part
     for part in (
         commands, plan_fields, classes_fields, models, losses, augmentations, scores, empty_cases, formats, exports,
-        rules, columns, error_tree,
+        rules, columns, object_columns, error_tree,
     )
 }  # fmt: skip
 
