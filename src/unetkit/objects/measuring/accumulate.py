@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unetkit.errors import InputError
+from unetkit.memory import free_memory
 from unetkit.objects.measuring import intensity as intensities
 from unetkit.objects.measuring.corners import count_corners, pattern_table, shared_corners, touching_pairs, unique_pairs
 from unetkit.objects.measuring.crops import cavities, hull_voxels
@@ -19,6 +20,9 @@ from unetkit.objects.measuring.runs import Floats, Integers, Runs, Shape, find_r
 from unetkit.objects.measuring.skeleton import skeletons
 
 Spacing = tuple[float, ...]
+
+BYTES_PER_OBJECT = 1000
+"""What an object and its row take at most, in the plane with one channel (measured with a million objects)."""
 
 
 @dataclass(slots=True)
@@ -62,7 +66,8 @@ class Accumulator:
         thin: bool n, of which objects a skeleton is wanted; None for none.
 
     Raises:
-        InputError: an image of other than two or three axes.
+        InputError: an image of other than two or three axes, a spacing that does not fit, or more objects than the
+            memory holds.
 
     Example:
         >>> seen = Accumulator((4, 3), 1)
@@ -86,6 +91,7 @@ class Accumulator:
             raise InputError("objects are measured on two or three axes", found=f"shape {shape}")
         if spacing is not None and (len(spacing) != axes or not all(0 < step < np.inf for step in spacing)):
             raise InputError("the spacing does not fit the image", found=spacing, expected=f"{axes} numbers above 0")
+        _require_memory(count)
         self.extent, self.count, self.spacing = shape, count, spacing
         self._thin = np.zeros(count, bool) if thin is None else thin
         self._patterns = pattern_table(axes, spacing if axes == 3 else None)
@@ -216,6 +222,9 @@ class Accumulator:
 
     def _look_closer(self, ids: npt.NDArray[Any], runs: Runs, shape: Shape) -> None:
         """What needs each object by itself; of one that goes on in another band it is forgotten in the end."""
+        thin = np.flatnonzero(self._thin[runs.present - 1])
+        if ids.ndim == 2 and not len(thin):
+            return
         boxes = [
             tuple(slice(*ends) for ends in zip(low, high, strict=True))
             for low, high in zip(shape.low.tolist(), shape.high.tolist(), strict=True)
@@ -225,7 +234,6 @@ class Accumulator:
                 mask = ids[box] == number
                 self._sums.hull[number - 1] = hull_voxels(mask)
                 self._sums.cavities[number - 1] = cavities(mask)
-        thin = np.flatnonzero(self._thin[runs.present - 1])
         if not len(thin):
             return
         wanted, own = runs.present[thin], [boxes[i] for i in thin]
@@ -236,3 +244,14 @@ class Accumulator:
             if len(set(self.spacing)) > 1:
                 lengths = skeletons(ids, wanted, own, self.spacing)[0]
             self._sums.skeleton[wanted - 1, 3] = lengths
+
+
+def _require_memory(count: int) -> None:
+    """Refuse to begin what would end in want of memory."""
+    needed, free = count * BYTES_PER_OBJECT, free_memory()
+    if needed > free:
+        raise InputError(
+            "there are more objects than the memory holds",
+            found=f"{count:,} objects, which take about {needed / 1e9:.1f} GB where {free / 1e9:.1f} GB are free",
+            mend="take out specks before (as instance_mask(labels, least=…) does), or measure parts of the image",
+        )

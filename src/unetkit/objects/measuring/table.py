@@ -150,16 +150,18 @@ def check_table_path(path: str | PathLike[str]) -> None:
 
 def _cells(values: Column) -> list[Any]:
     if values.dtype.kind == "f":
-        return ["" if value != value else _short(value) for value in values.astype(np.float64).tolist()]
+        known = ~np.isnan(values)
+        if (values[known] == np.trunc(values[known])).all() and (np.abs(values[known]) < 2**53).all():
+            numbers = np.where(known, values, 0).astype(np.int64).astype(object)
+        else:  # as text first: a float of 32 bits shall not show the digits that one of 64 bits would have
+            numbers = (values if values.itemsize == 8 else values.astype(str).astype(np.float64)).astype(object)
+        numbers[~known] = ""
+        found: list[Any] = numbers.tolist()
+        return found
     if values.dtype.kind == "b":
         return ["true" if value else "false" for value in values.tolist()]
     cells: list[Any] = values.tolist()
     return cells
-
-
-def _short(value: float) -> str:
-    """A float with all its digits; a whole number without a point."""
-    return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
 
 
 def _pyarrow() -> tuple[Any, Any]:
