@@ -27,6 +27,10 @@ TYPICAL = (
 """Beginnings of the columns whose medians stand in summaries."""
 
 
+MOST = 2 * 10**8
+"""Values that the bootstrap of one median looks at, in all resamples together."""
+
+
 @dataclass(frozen=True, slots=True)
 class Extent:
     """How large an image is.
@@ -82,14 +86,14 @@ def summarise(
     classes = table.class_names or tuple(dict.fromkeys(table["class"].tolist()))
     kept = table.rows(table["removed_by"].astype(str) == "")
     gone = table.rows(table["removed_by"].astype(str) != "")
-    rows = [
-        {"image": name, "group": groups.get(name, ""), **_counts(name, one, kept, gone, extent)}
-        for name, extent in extents.items()
-        for one in classes
-    ]
-    for row in rows:
-        here = (kept["image"] == row["image"]) & (kept["class"] == row["class"])
-        row |= {f"median_{name}": _median(kept[name][here]) for name in _typical(kept)}
+    here, there = _places(kept), _places(gone)
+    nothing = np.zeros(0, np.int64)
+    rows = []
+    for name, extent in extents.items():
+        for one in classes:
+            own, lost = here.get((name, one), nothing), there.get((name, one), nothing)
+            row = {"image": name, "group": groups.get(name, ""), "class": one, **_counts(kept, own, len(lost), extent)}
+            rows.append(row | {f"median_{column}": _median(kept[column][own]) for column in _typical(kept)})
     everything = {
         "images": len(extents),
         "groups": len(set(groups.values())),
@@ -136,7 +140,7 @@ def median_interval(
         values: n, NaN where unknown.
         clusters: the image or group of each value.
         generator: where the randomness comes from.
-        resamples: how many times the clusters are drawn.
+        resamples: how many times the clusters are drawn, but of very many values less often (at least 200 times).
 
     Returns:
         `mean` holds the median; no ends with fewer than two clusters.
@@ -157,8 +161,8 @@ def median_interval(
         return Interval(median, None, None, len(values))
     order = np.argsort(values, kind="stable")
     values, code = values[order], code[order]
-    medians = np.empty(resamples)
-    for number in range(resamples):
+    medians = np.empty(min(resamples, max(200, MOST // len(values))))
+    for number in range(len(medians)):
         drawn = generator.multinomial(len(names), np.full(len(names), 1 / len(names)))
         upto = np.cumsum(drawn[code])
         low, high = np.searchsorted(upto, [(upto[-1] + 1) // 2, upto[-1] // 2 + 1])
@@ -167,19 +171,30 @@ def median_interval(
     return Interval(median, float(low), float(high), len(values))
 
 
-def _counts(image: str, one: str, kept: Table, gone: Table, extent: Extent) -> dict[str, Any]:
-    here = (kept["image"] == image) & (kept["class"] == one)
-    count = int(here.sum())
-    size = kept["area_px" if "area_px" in kept.columns else "volume_px"] if len(kept) else np.zeros(0)
+def _places(table: Table) -> dict[tuple[str, str], npt.NDArray[np.int64]]:
+    """The rows of each image and class."""
+    if not len(table):
+        return {}
+    images, image = np.unique(table["image"].astype(str), return_inverse=True)
+    classes, one = np.unique(table["class"].astype(str), return_inverse=True)
+    key = image * len(classes) + one
+    order = np.argsort(key, kind="stable")
+    present, first = np.unique(key[order], return_index=True)
+    rows = np.split(order, first[1:])
+    names = [(str(images[k // len(classes)]), str(classes[k % len(classes)])) for k in present.tolist()]
+    return dict(zip(names, rows, strict=True))
+
+
+def _counts(kept: Table, own: npt.NDArray[np.int64], removed: int, extent: Extent) -> dict[str, Any]:
+    size = kept["area_px" if "area_px" in kept.columns else "volume_px"][own]
     row = {
-        "class": one,
-        "objects": count,
-        "removed": int(((gone["image"] == image) & (gone["class"] == one)).sum()),
-        "objects_per_mpx": count / extent.pixels * 1e6,
-        "covered": float(size[here].sum()) / extent.pixels,
+        "objects": len(own),
+        "removed": removed,
+        "objects_per_mpx": len(own) / extent.pixels * 1e6,
+        "covered": float(size.sum()) / extent.pixels,
     }
     if extent.size is not None:
-        row[f"objects_per_{extent.unit}{extent.axes}"] = count / extent.size
+        row[f"objects_per_{extent.unit}{extent.axes}"] = len(own) / extent.size
     return row
 
 
@@ -194,10 +209,11 @@ def _overall(
     """Counts and medians of a class over some images."""
     chosen = [row for row in rows if row["class"] == one and row["image"] in set(images)]
     of = [groups.get(row["image"], row["image"]) for row in chosen]
-    numbers = [name for name in rows[0] if name == "covered" or name.startswith("objects")]
+    names = dict.fromkeys(name for row in chosen for name in row)
+    numbers = [name for name in names if name == "covered" or name.startswith("objects")]
     per_image = {}
     for name in numbers:
-        values = np.array([row[name] for row in chosen], np.float64)
+        values = np.array([row.get(name, np.nan) for row in chosen], np.float64)
         per_image[name] = _written(mean_interval(values, of, generator=np.random.default_rng(seed)), "mean")
     here = np.isin(kept["image"].astype(str), list(images)) & (kept["class"] == one)
     clusters = [groups.get(name, name) for name in kept["image"][here].tolist()]

@@ -94,3 +94,10 @@ def test_summaries_are_files(tmp_path: Path) -> None:
 def test_a_table_without_rows_has_a_summary() -> None:
     overall = summarise(table([], []), {"a": Extent(10)}).overall
     assert overall["classes"]["cell"]["per_image"]["objects"]["mean"] == pytest.approx(0)
+
+
+def test_images_without_a_spacing_have_no_density_in_a_unit() -> None:
+    extents = {"a": Extent(10), "b": Extent(10, 5.0, "um", 2)}
+    per_image = summarise(table(["a", "b"], [1, 1]), extents).overall["classes"]["cell"]["per_image"]
+    assert per_image["objects_per_um2"] == {"mean": 0.2, "low": None, "high": None, "n": 1}
+    assert per_image["objects"]["n"] == 2

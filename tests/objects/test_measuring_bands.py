@@ -86,8 +86,9 @@ def test_bands_have_to_follow_each_other_and_to_fit() -> None:
         seen.add(slice(0, 3), ids, pixels)
     with pytest.raises(InputError, match="pixels do not fit"):
         seen.add(slice(0, 2), ids)
-    with pytest.raises(InputError, match="not announced"):
-        seen.add(slice(0, 2), ids * 2, pixels)
+    for wrong in (ids * 2, ids.astype(np.int64) * -1, ids.astype(float)):
+        with pytest.raises(InputError, match="not announced"):
+            seen.add(slice(0, 2), wrong, pixels)
     seen.add(slice(0, 2), ids, pixels)
     with pytest.raises(InputError, match="do not cover"):
         seen.finish()

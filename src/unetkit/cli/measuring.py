@@ -36,6 +36,9 @@ def measure(
 ) -> None:
     """Measure every object: one table, a row an object, and a summary per image and group."""
     with reporting(as_json):
+        from rich.console import Console
+        from rich.progress import Progress
+
         from unetkit.cli.show import show_summary
         from unetkit.counting import summarise, write_summary
         from unetkit.errors import UsageError
@@ -53,7 +56,16 @@ def measure(
             thin_classes=tuple(name.strip() for name in thin.split(",")) if thin else (),
             rules=tuple(keep or ()),
         )
-        measured = measure_files(labels, image, settings=settings, numbered=numbered, classes=classes)
+        with Progress(transient=True, disable=as_json or not Console().is_terminal) as bar:
+            task = bar.add_task("files")
+            measured = measure_files(
+                labels,
+                image,
+                settings=settings,
+                numbered=numbered,
+                classes=classes,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
         summary = summarise(measured.table, measured.extents, measured.groups)
         write_table(out, measured.table)
         files = [out, *write_summary(out.with_name(f"{out.stem}_summary"), summary)]

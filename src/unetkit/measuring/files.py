@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from os import PathLike
@@ -60,6 +60,7 @@ def measure_files(
     settings: Settings | None = None,
     numbered: bool | None = None,
     classes: str | PathLike[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Measured:
     """Every object in a label file, or in all label files of a folder.
 
@@ -70,6 +71,7 @@ def measure_files(
         numbered: whether the files hold numbers of objects (True) or masks of classes (False), whose connected regions
             become objects (4 neighbours in the plane, 6 in space); None decides by the values.
         classes: a classes.yaml with the names of the classes.
+        progress: called with the number of files that are done, and of all.
 
     Returns:
         The table of all objects, with what a summary needs.
@@ -92,7 +94,9 @@ def measure_files(
     partners = _partners(files, _files(Path(images), "images")) if images is not None else {}
     known = _classes(list(files.values()), numbered, Path(classes) if classes is not None else None)
     tables, extents = [], {}
-    for name, path in files.items():
+    for number, (name, path) in enumerate(files.items()):
+        if progress is not None:
+            progress(number, len(files))
         table, extents[name] = _measure_file(path, partners.get(name), known, settings)
         table = removed(table, list(settings.rules))
         tables.append(table.with_column("image", np.full(len(table), name, object), first=True))

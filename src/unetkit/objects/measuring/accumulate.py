@@ -114,7 +114,7 @@ class Accumulator:
         self._pieces, self._pairs = Pieces(), [np.zeros((0, 2), np.int64)]
         self._right: list[Profile] = []
         self._left: list[Profile] = []
-        self._seam: npt.NDArray[Any] = np.zeros(tuple(size + 2 for size in shape[1:]), np.int64)
+        self._seam: npt.NDArray[Any] = np.zeros(tuple(size + 2 for size in shape[1:]), np.uint32)
         self._next = 0
 
     def add(
@@ -136,10 +136,9 @@ class Accumulator:
             InputError: a band that does not follow the last one, does not fit the image, or holds an unknown id.
         """
         self._check(window, ids, pixels)
+        ids = ids.astype(np.uint32, copy=False)
         runs = find_runs(ids)
         at = runs.present - 1
-        if at.size and at[-1] >= self.count:
-            raise InputError("an object is not announced", found=f"id {at[-1] + 1}", expected=f"at most {self.count}")
         shape = shape_of_runs(runs)
         self._look_closer(ids, runs, shape)
         self._place(at, shape, window.start)
@@ -161,7 +160,7 @@ class Accumulator:
         """
         if self._next != self.extent[0]:
             raise InputError("the bands do not cover the image", found=self._next, expected=self.extent[0])
-        self._add_corners(np.zeros((1, *self._seam.shape), np.int64))
+        self._add_corners(np.zeros((1, *self._seam.shape), np.uint32))
         sums, several = self._sums, self._sums.bands > 1
         sums.hull[several], sums.cavities[several], sums.skeleton[several] = np.nan, np.nan, np.nan
         if len(self.extent) == 2:
@@ -176,10 +175,14 @@ class Accumulator:
             raise InputError("the band does not follow the last one", found=window, expected=f"from {self._next} on")
         if ids.shape != expected:
             raise InputError("the ids do not fit the band", found=ids.shape, expected=expected)
+        lowest, highest = int(ids.min()), int(ids.max())
+        if ids.dtype.kind not in "iu" or lowest < 0 or highest > self.count:
+            found = f"ids {lowest} to {highest} of type {ids.dtype}"
+            raise InputError("an object was not announced", found=found, expected=f"whole numbers up to {self.count}")
         channels = len(self._sums.channels)
         if (pixels is None) != (channels == 0) or (pixels is not None and pixels.shape != (channels, *expected)):
-            found = "no pixels" if pixels is None else pixels.shape
-            raise InputError("the pixels do not fit the band", found=found, expected=(channels, *expected))
+            given = "no pixels" if pixels is None else pixels.shape
+            raise InputError("the pixels do not fit the band", found=given, expected=(channels, *expected))
 
     def _place(self, at: Integers, shape: Shape, start: int) -> None:
         """Add what a band says of some objects to what is known of them."""

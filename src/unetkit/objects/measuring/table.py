@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
@@ -41,7 +41,7 @@ class Table:
     """
 
     columns: Mapping[str, Column]
-    units: Mapping[str, str] = ()  # type: ignore[assignment]
+    units: Mapping[str, str] = field(default_factory=dict)
     class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -49,7 +49,6 @@ class Table:
         lengths = {len(values) for values in self.columns.values()}
         if len(lengths) > 1:
             raise InputError("the columns of a table differ in length", found=sorted(lengths))
-        object.__setattr__(self, "units", dict(self.units))
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
