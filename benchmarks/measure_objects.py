@@ -77,8 +77,8 @@ def main() -> None:
         f"| scikit-image, regionprops_table{scaled} | {len(PROPERTIES)} properties | {rival:.0f} |",
         "",
         f"{arguments.objects} objects in {arguments.side} × {arguments.side}, {np.mean(ids > 0):.0%} of the pixels, "
-        f"one channel; best of 3, one thread; {platform.machine()}, {os.cpu_count()} cores; scikit-image "
-        f"{version('scikit-image')}, numpy {version('numpy')}; {date.today()}.",
+        f"one channel; best of 3, one thread; {platform.machine()}, {os.cpu_count()} cores under a load of "
+        f"{os.getloadavg()[0]:.0f}; scikit-image {version('scikit-image')}, numpy {version('numpy')}; {date.today()}.",
     ]
     OUT.write_text("\n".join(lines) + "\n")
     print(OUT.read_text())

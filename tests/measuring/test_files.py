@@ -164,3 +164,9 @@ def test_every_fault_is_one_message(folder: Path, tmp_path: Path) -> None:
     fault(FileError, "negative", folder / "negative.npy", numbered=True)
     write_mask(folder / "colours.png", np.random.default_rng(0).integers(0, 255, (4, 4, 3), dtype=np.uint8))
     fault(FileError, "colours", folder / "colours.png", numbered=True)
+    fault(UsageError, "have no classes", labels, numbered=True, classes=folder / "classes.yaml")
+
+
+def test_a_mask_of_one_bit_is_one_object() -> None:
+    ids, originals = compact_ids(np.array([[False, True]]))
+    assert (ids.tolist(), originals.tolist()) == ([[0, 1]], [1])

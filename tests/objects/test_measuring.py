@@ -304,6 +304,8 @@ def test_faults_are_named() -> None:
         measure(objects, spacing=(1, 1, 1), unit="um")
     with pytest.raises(InputError, match="above 0"):
         measure(objects, spacing=(1, 0), unit="um")
+    with pytest.raises(InputError, match="has an id"):
+        measure(objects, ids=np.array([1, 2]))
     with pytest.raises(InputError, match="class 2"):
         measure(objects, class_names=("background", "cell"))
     with pytest.raises(UsageError, match="no class 'crack'"):

@@ -17,7 +17,7 @@ from unetkit.counting import Extent
 from unetkit.dataset.encoding import find_classes, infer_classes, label_map
 from unetkit.dataset.groups import find_groups
 from unetkit.dataset.pairing import by_name, find_partners
-from unetkit.errors import DatasetError, InputError
+from unetkit.errors import DatasetError, InputError, UsageError
 from unetkit.formats import read_header, read_image, read_mask
 from unetkit.measuring.labels import (
     NAMES,
@@ -166,6 +166,8 @@ def _partners(files: Mapping[str, Path], images: Mapping[str, Path]) -> dict[str
 
 def _classes(files: Sequence[Path], numbered: bool | None, stated: Path | None) -> Classes | None:
     """What masks of classes mean; None where the files hold numbers of objects."""
+    if numbered and stated is not None:
+        raise UsageError("files of numbered objects have no classes", found=f"--ids and --classes {stated}")
     if numbered:
         return None
     try:

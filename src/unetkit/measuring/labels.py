@@ -65,6 +65,8 @@ def compact_ids(values: npt.NDArray[Any], path: Path | None = None) -> tuple[Ids
     """
     if is_coloured(values):
         raise FileError("holds colours, not numbers of objects", file=path, mend="leave out --ids")
+    if values.dtype == bool:
+        values = values.astype(np.uint8)
     if values.dtype.kind == "f":
         if not np.array_equal(values, np.trunc(values)) or np.abs(values).max(initial=0) > 2**53:
             raise FileError("holds fractions, not numbers of objects", file=path, found=f"type {values.dtype}")
@@ -81,7 +83,7 @@ def compact_ids(values: npt.NDArray[Any], path: Path | None = None) -> tuple[Ids
     number[0] = 0
     originals = np.flatnonzero(number)
     number[originals] = np.arange(1, len(originals) + 1)
-    return number[values.astype(np.uint8) if values.dtype == bool else values], originals
+    return number[values], originals
 
 
 def whole_numbers(numbers: npt.NDArray[Any]) -> npt.NDArray[Any]:

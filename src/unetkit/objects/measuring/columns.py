@@ -19,7 +19,8 @@ from unetkit.objects.measuring.runs import Floats, Integers
 from unetkit.objects.measuring.table import Column
 
 DEFINITIONS: dict[str, str] = {
-    "id": "The object's number in the label file.",
+    "image": "Name of the label file: its path below the folder, without suffix.",
+    "id": "The object's number in the label file; of masks of classes, 1, 2, … in each image.",
     "class": "Name of its class.",
     "centroid_AXIS_UNIT": "Mean position of its pixels; the centre of the first pixel is 0.",
     "AXIS_start_UNIT": "Bounding box: first row (plane, column), counted from 0; in a unit, the edge of that pixel.",
@@ -29,7 +30,7 @@ DEFINITIONS: dict[str, str] = {
     "perimeter_UNIT": "Length of the outline, holes included: Crofton's formula in four directions (Lehmann and "
     "Legland 2012), in pixels scikit-image's `perimeter_crofton`.",
     "surface_UNIT": "Area of the surface, cavities included: marching cubes at 0.5 (Lewiner et al. 2003). Of a ball it "
-    "is about 9 % too large.",
+    "is 8 to 9 % too large.",
     "equivalent_diameter_UNIT": "Diameter of the disc of the same area (ball of the same volume).",
     "axis_major_UNIT": "Longest axis of the ellipse (ellipsoid) with the same second moments.",
     "axis_middle_UNIT": "Its middle axis.",
@@ -168,6 +169,7 @@ class Columns:
             lengths = factor * np.sqrt(np.clip(values[:, ::-1], 0, None))
             for axis, name in enumerate(names):
                 self.add(f"axis_{name}", scale, lengths[:, axis])
+        # what follows has no unit, and is that of the last scale: of the true lengths where they are known
         lost = lengths[:, 0] - lengths[:, 1] <= 1e-9 * np.maximum(lengths[:, 0], 1e-300)
         along = vectors[:, :, -1].copy()
         along[lost] = np.nan

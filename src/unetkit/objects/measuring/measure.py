@@ -99,10 +99,12 @@ def tabulate(
         ids: what the objects are called; None: 1 … n.
 
     Raises:
-        InputError: a spacing without a unit.
+        InputError: a spacing without a unit, or not one id an object.
     """
     if spacing is not None and (unit is None or unit == "px"):
         raise InputError("the spacing has no unit", found=spacing, mend="state one, such as um: --unit um")
+    if ids is not None and len(ids) != objects.count:
+        raise InputError("not every object has an id", found=f"{len(ids)} ids", expected=f"{objects.count} objects")
     kept = sums.shape.area > 0
     several = bool((sums.bands > 1).any())
     called = (np.arange(1, objects.count + 1) if ids is None else ids)[kept]
