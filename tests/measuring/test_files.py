@@ -66,6 +66,12 @@ def test_masks_of_classes_become_their_connected_regions(tmp_path: Path) -> None
     assert "cell, crack" in measured.read_as
 
 
+def test_a_slanted_line_of_one_pixel_is_one_object(tmp_path: Path) -> None:
+    write_mask(tmp_path / "a.png", np.eye(40, dtype=np.uint8) * 255)
+    table = measure_files(tmp_path / "a.png", numbered=False, settings=Settings(thin_classes=("foreground",))).table
+    assert table["skeleton_length_px"].tolist() == [pytest.approx(40 * 2**0.5, rel=0.03)]
+
+
 def test_what_the_numbers_are_is_found_out_or_can_be_said(tmp_path: Path) -> None:
     mask = np.zeros((40, 40), np.uint8)
     mask[5:15, 5:15] = mask[20:30, 20:30] = 255

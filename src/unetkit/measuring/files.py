@@ -69,7 +69,7 @@ def measure_files(
         images: the image, or the folder of images of the same names, for the intensities; None leaves them out.
         settings: spacing, names, rules.
         numbered: whether the files hold numbers of objects (True) or masks of classes (False), whose connected regions
-            become objects (4 neighbours in the plane, 6 in space); None decides by the values.
+            become objects (8 neighbours in the plane, 26 in space); None decides by the values.
         classes: a classes.yaml with the names of the classes.
         progress: called with the number of files that are done, and of all.
 

@@ -92,8 +92,11 @@ def whole_numbers(numbers: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def objects_of_classes(labels: npt.NDArray[np.uint8]) -> ObjectMap:
-    """The connected regions of each class of a mask, *S of class indices, as objects."""
-    ids = label_components(labels).astype(np.uint32)
+    """The connected regions of each class of a mask, *S of class indices, as objects; corners connect, too.
+
+    Lines of one pixel, such as the ends of vessels, would else fall apart wherever they are slanted.
+    """
+    ids = label_components(labels, connectivity=labels.ndim).astype(np.uint32)
     classes = np.zeros(int(ids.max(initial=0)) + 1, np.uint8)
     classes[ids.reshape(-1)] = labels.reshape(-1)
     return ObjectMap(ids, classes[1:])

@@ -131,7 +131,9 @@ def _of_classes(path: Path, shape: tuple[int, ...], rows: int, classes: Classes)
     def of_class(index: int) -> Callable[[int, int], npt.NDArray[np.bool_]]:
         return lambda start, stop: labels(start, stop) == index
 
-    found = [BandedObjects(of_class(index), shape[0], rows) for index in range(1, len(classes))]
+    found = [
+        BandedObjects(of_class(index), shape[0], rows, connectivity=len(shape)) for index in range(1, len(classes))
+    ]
     before = np.cumsum([0, *(one.count for one in found)])
 
     def ids(start: int, stop: int) -> npt.NDArray[Any]:

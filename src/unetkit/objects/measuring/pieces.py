@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from skimage.measure import label
 
+from unetkit.objects.bands import seam_neighbours
 from unetkit.objects.measuring.runs import Integers
 
 
@@ -38,11 +38,7 @@ class Pieces:
         self._found += count
 
     def _join(self, above_ids: npt.NDArray[Any], above: Integers, below_ids: npt.NDArray[Any], below: Integers) -> None:
-        for steps in itertools.product((-1, 0, 1), repeat=above.ndim):
-            one = tuple(slice(max(step, 0), size + min(step, 0)) for step, size in zip(steps, above.shape, strict=True))
-            two = tuple(
-                slice(max(-step, 0), size + min(-step, 0)) for step, size in zip(steps, above.shape, strict=True)
-            )
+        for one, two in seam_neighbours(above.shape, above.ndim + 1):
             meet = (above_ids[one] == below_ids[two]) & (above_ids[one] > 0)
             self._pairs.append(np.unique(np.stack([above[one][meet], below[two][meet]], axis=1), axis=0))
 
