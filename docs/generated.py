@@ -121,7 +121,7 @@ def empty_cases() -> str:
 def formats() -> str:
     """The registry of formats."""
     rows = [
-        (f"`{f.name}`", ", ".join(f"`{s}`" for s in f.suffixes), _yes(f.read_window), _yes(f.write))
+        (f"`{f.name}`", ", ".join(f"`{s}`" for s in f.suffixes) or "`--as`", _yes(f.read_window), _yes(f.write))
         for f in FORMATS.values()
     ]
     return _table(("name", "suffixes", "reads a window alone", "is written"), rows)

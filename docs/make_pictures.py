@@ -1,6 +1,6 @@
 """Make the pictures of README and documentation anew: train on the demo's data and show what came of it.
 
-    python docs/make_pictures.py            takes some minutes; needs chromium for the picture of the report
+    python docs/make_pictures.py            takes some minutes; needs chromium, and `make web` before
 
 Nothing but the demo's data is shown: generated cells, and the photograph of coins that comes with scikit-image.
 """
@@ -18,13 +18,14 @@ import numpy.typing as npt
 import torch
 from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
+from playwright.sync_api import sync_playwright
 
 from unetkit.augment import AugmentationSettings, augment, deformation_grid
 from unetkit.classes import Classes
 from unetkit.dataset.folder import open_dataset
 from unetkit.demo import draw_cells, write_cells, write_coins
 from unetkit.image import Image
-from unetkit.pipeline import Options, load_predictor, train
+from unetkit.pipeline import Options, export, load_predictor, train
 from unetkit.report.overlay import overlay, to_rgb
 
 Bytes = npt.NDArray[np.uint8]
@@ -44,6 +45,8 @@ def main() -> None:
         rows = [_row(root, name) for name in STEPS]
         _save("results.png", rows, ("image", "truth", "prediction", "right green, extra orange, missed pink"))
         _photograph(root / "runs" / "cells" / "report.html", IMAGES / "report.png")
+        page = export(root / "runs" / "cells", ["html"], root)[0].files[0]
+        _photograph_at_work(page, root / "cells" / "images" / f"{SHOWN['cells']}.png", IMAGES / "page.png")
     _save(
         "augmentation.png",
         [_augmented()],
@@ -122,15 +125,38 @@ def _save(name: str, rows: Sequence[Sequence[Bytes]], captions: Sequence[str]) -
     canvas.quantize(256, dither=Picture.Dither.NONE).save(IMAGES / name, optimize=True)
 
 
-def _photograph(page: Path, picture: Path) -> None:
-    """The top of a report, as a browser shows it."""
+def _browser() -> str:
     browser = shutil.which("chromium")
     if browser is None:
-        raise SystemExit("the picture of the report needs chromium: apt-get install chromium")
+        raise SystemExit("the pictures of pages need chromium: apt-get install chromium")
+    return browser
+
+
+def _photograph_at_work(page: Path, image: Path, picture: Path) -> None:
+    """The page of an exported model, with an image that it has predicted."""
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=_browser(), args=["--no-sandbox", "--disable-gpu"])
+        shown = browser.new_page(viewport={"width": 1180, "height": 720})
+        shown.goto(page.as_uri())
+        shown.set_input_files("[data-picker]", image)
+        shown.locator("li[data-state=done]").wait_for()
+        shown.screenshot(path=picture)
+        browser.close()
+    _shrink(picture)
+
+
+def _shrink(picture: Path) -> None:
+    Picture.open(picture).convert("RGB").quantize(128, dither=Picture.Dither.NONE).save(picture, optimize=True)
+
+
+def _photograph(page: Path, picture: Path) -> None:
+    """The top of a report, as a browser shows it."""
     size = "--window-size=1100,820"
     quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=3000"]
-    subprocess.run([browser, *quiet, size, f"--screenshot={picture}", page.as_uri()], check=True, capture_output=True)
-    Picture.open(picture).convert("RGB").quantize(128, dither=Picture.Dither.NONE).save(picture, optimize=True)
+    subprocess.run(
+        [_browser(), *quiet, size, f"--screenshot={picture}", page.as_uri()], check=True, capture_output=True
+    )
+    _shrink(picture)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import numpy as np
@@ -29,6 +32,23 @@ def real_data() -> Path:
     if not REAL_DATA.is_dir():
         pytest.skip(f"real data is absent: {REAL_DATA} does not exist (set UNETKIT_REAL_DATA to use another folder)")
     return REAL_DATA
+
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium without a window; tests that need it are skipped, and say so, where it is absent."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: pages are untested in a browser"
+    )
+    if CHROMIUM is None:
+        pytest.skip("no chromium on the PATH: pages are untested in a browser")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield opened
+        opened.close()
 
 
 def draw_discs(root: Path, *, images: int = 8, size: int = 64, seed: int = 0) -> Path:

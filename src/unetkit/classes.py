@@ -157,6 +157,11 @@ class Classes(BaseModel):
         return raw
 
 
+def has_background(classes: Classes) -> bool:
+    """Whether class 0 is what is left when nothing is there: of two classes always, else when it is named so."""
+    return len(classes) == 2 or "background" in classes.names[0].lower() or classes.names[0].lower() == "bg"
+
+
 def _colour_key(colour: Sequence[int]) -> int:
     return colour[0] << 16 | colour[1] << 8 | colour[2]
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import escape
@@ -43,16 +44,74 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         ...     _ = temporary.write_text("whole")
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")  # as `is_temporary` knows it
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        descriptor = os.open(temporary, os.O_RDWR)
+    temporary = _beside(path)
+    with _writing(path):
         try:
-            os.fsync(descriptor)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            _flush(temporary)
+            temporary.replace(path)
         finally:
-            os.close(descriptor)
-        temporary.replace(path)
+            if temporary.exists():  # asks without complaint where the parent is no folder
+                temporary.unlink()
+
+
+@contextmanager
+def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """As `replacing`, for a format whose images are folders: yields an empty folder.
+
+    A folder that stood there is moved aside before the new one takes its name, for no system replaces a full folder in
+    one step: a kill between the two leaves none, and the old one hidden beside it.
+
+    Args:
+        path: where the folder shall stand in the end; missing parent folders are made.
+
+    Yields:
+        The temporary folder to write into.
+
+    Raises:
+        FileError: the folder cannot be written, or the disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> with replacing_folder(Path(tempfile.mkdtemp()) / "a.zarr") as temporary:
+        ...     _ = (temporary / "zarr.json").write_text("{}")
+    """
+    path = Path(path)
+    with _writing(path), scratch(path) as temporary:
+        yield temporary
+        for below, _, names in os.walk(temporary):
+            for name in names:
+                _flush(Path(below, name))
+        if path.is_dir() and not path.is_symlink():
+            with scratch(path) as aside:
+                path.replace(aside)
+                temporary.replace(path)
+        else:
+            temporary.replace(path)
+
+
+@contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """An empty hidden folder beside a path, that is taken away with all that is in it when the block ends."""
+    folder = _beside(path)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    """A hidden name beside a path, as `is_temporary` knows it."""
+    return path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Faults of the disk, told of the file that was to be written."""
+    try:
+        yield
     except OSError as error:
         raise FileError(
             "cannot be written",
@@ -60,28 +119,49 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             found=error.strerror or error,
             mend="check the folder's rights and free space",
         ) from error
+
+
+def _flush(path: Path) -> None:
+    """Onto the disk."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
     finally:
-        if temporary.exists():  # asks without complaint where the parent is no folder
-            temporary.unlink()
+        os.close(descriptor)
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether a file was begun by `replacing`, which a kill kept from taking it away."""
+    """Whether a file or folder was begun by one of the above, which a kill kept from taking it away."""
     return re.fullmatch(r"\..+\.[0-9a-f]{8}(\.[^.]*)?", path.name) is not None
 
 
 def sweep(folder: Path) -> None:
     """Take away what killed writers left half-written in a folder and below; nobody else may be writing there."""
-    for path in folder.rglob(".*"):
-        if is_temporary(path) and path.is_file():
-            path.unlink()
+    for path in list(folder.rglob(".*")):
+        if is_temporary(path):
+            _remove(path)
 
 
 def sweep_beside(path: Path) -> None:
     """Take away what killed writers left half-written of one file; nobody else may be writing it."""
     for one in path.parent.glob(f".{escape(path.stem)}.*{escape(path.suffix)}"):
-        if is_temporary(one) and one.is_file():
-            one.unlink()
+        if is_temporary(one):
+            _remove(one)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def stamp(path: Path) -> list[str | int]:
+    """What changes where a file, or anything below a folder, is written anew: path, bytes, newest time in ns, files."""
+    files = [Path(below, name) for below, _, names in os.walk(path) for name in names] if path.is_dir() else [path]
+    stats = [file.stat() for file in files]
+    newest = max((stat.st_mtime_ns for stat in stats), default=0)
+    return [str(path.resolve()), sum(stat.st_size for stat in stats), newest, len(stats)]
 
 
 def lock(file: IO[bytes] | FileIO, path: Path) -> None:

@@ -13,7 +13,8 @@ from unetkit.augment import AugmentationSettings
 from unetkit.classes import Classes
 from unetkit.dataset.normalize import NormalizationPlan
 from unetkit.errors import MissingExtra
-from unetkit.export import Subject
+from unetkit.export import EXPORTS, Subject
+from unetkit.export.html import PAGE
 from unetkit.image import Image
 from unetkit.models import build_model
 from unetkit.plan import DataPlan, ModelPlan, Plan, TrainingPlan
@@ -22,6 +23,12 @@ from unetkit.prediction import Predictor
 SHALLOW = ("unet-2015", "unet++", "resunet", "lean-unet", "mobile-unet")
 OPTIONS: dict[str, dict[str, Any]] = {**SMALL, **{name: {"depth": 1, "width": 4} for name in SHALLOW}}
 """As small as can be: recording a graph of free sizes takes long, layer by layer."""
+
+NEEDS_PAGE = pytest.mark.skipif(
+    not PAGE.exists(), reason="the page for browsers is not built (make web): html is not tested"
+)
+WRITABLE = [name for name in EXPORTS if name != "html" or PAGE.exists()]
+"""The formats that can be written here."""
 
 Member = tuple[str, NormalizationPlan]
 

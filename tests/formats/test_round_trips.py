@@ -15,7 +15,7 @@ from unetkit.formats import FORMATS, read_header, read_image, read_mask, read_wi
 from unetkit.image import Geometry
 
 RNG = np.random.default_rng(7)
-WRITABLE = {"png": (".png",), "tiff": (".tif", ".tiff"), "npy": (".npy",)}
+WRITABLE = ("png", "tiff", "cog", "npy", "zarr")
 TYPES = ["uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "float32", "float64"]
 OME_TYPES = [t for t in TYPES if t not in ("uint64", "int64", "float16")]
 
@@ -45,7 +45,7 @@ def test_the_table_says_what_can_be_written() -> None:
 
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("shape", [(1, 5, 7), (2, 5, 7), (3, 5, 7), (4, 6, 5), (5, 1, 1), (1, 1, 9), (1, 9, 1)])
-@pytest.mark.parametrize("suffix", [".tif", ".npy"])
+@pytest.mark.parametrize("suffix", [".tif", ".npy", ".zarr"])
 def test_images_of_any_type_and_number_of_channels(tmp_path: Path, dtype: str, shape: tuple, suffix: str) -> None:
     pixels = numbers(dtype, shape)
     write_image(tmp_path / f"a{suffix}", pixels)
@@ -54,7 +54,7 @@ def test_images_of_any_type_and_number_of_channels(tmp_path: Path, dtype: str, s
 
 @pytest.mark.parametrize("dtype", OME_TYPES)
 @pytest.mark.parametrize("shape", [(1, 3, 5, 7), (2, 3, 5, 7), (3, 2, 4, 5), (4, 5, 1, 1)])
-@pytest.mark.parametrize("suffix", [".tif", ".npy"])
+@pytest.mark.parametrize("suffix", [".tif", ".npy", ".zarr"])
 def test_volumes(tmp_path: Path, dtype: str, shape: tuple, suffix: str) -> None:
     pixels = numbers(dtype, shape)
     write_image(tmp_path / f"a{suffix}", pixels)
@@ -84,7 +84,7 @@ def test_any_mask_comes_back(
     np.testing.assert_array_equal(mask.values, values)
 
 
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".npy"])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".npy", ".zarr"])
 def test_masks_of_booleans_and_colours(tmp_path: Path, suffix: str) -> None:
     for values in (numbers("bool", (5, 11)), numbers("uint8", (5, 11, 3))):
         write_mask(tmp_path / f"m{suffix}", values)
@@ -94,7 +94,7 @@ def test_masks_of_booleans_and_colours(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["uint32", "int32", "int64", "float32"])
-@pytest.mark.parametrize("suffix", [".tif", ".npy"])
+@pytest.mark.parametrize("suffix", [".tif", ".npy", ".zarr"])
 def test_wide_masks(tmp_path: Path, dtype: str, suffix: str) -> None:
     values = numbers(dtype, (6, 5))
     write_mask(tmp_path / f"m{suffix}", values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +101,12 @@ def test_its_header_is_read_without_its_pixels(tmp_path: Path) -> None:
     header = read_header(tmp_path / "a.tif")
     assert header.shape == (1, 700, 300)
     assert header.windowed
+
+
+@pytest.mark.parametrize("geometry", [Geometry(), Geometry((0.5, 0.25), "um"), Geometry(extra={"geotiff": UTM})])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_names_of_channels_come_back(tmp_path: Path, geometry: Geometry, dtype: type) -> None:
+    pixels, names = np.ones((3, 40, 50), dtype), ("ground", "tree & bush", "Straße")
+    write_image(tmp_path / "a.tif", pixels, geometry=geometry, channels=names)
+    write_streamed(tmp_path / "b.tif", replace(streamed(pixels, geometry), channels=names))
+    assert read_header(tmp_path / "a.tif").channels == read_header(tmp_path / "b.tif").channels == names

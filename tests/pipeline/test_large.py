@@ -296,7 +296,10 @@ def test_another_pixel_size_than_trained_is_said(tmp_path: Path) -> None:
         image = raster(tmp_path / f"{n}.tif", (1, 40, 40), geometry=Geometry(spacing, "nm" if n == 3 else "um"))
         (prediction,) = predict(run, [image], tmp_path / "out")
         notes.append(prediction.notes)
-    told = "pixels of 0.25 × 0.25 um, trained on 0.5 × 0.5 um: things look 2 × 2 times as large to the model"
+    told = (
+        "pixels of 0.25 × 0.25 um, trained on 0.5 × 0.5 um: things look 2 × 2 times as large to the model; "
+        "--match-spacing resamples"
+    )
     assert notes == [(), (), (told,), ()]
 
 
@@ -335,7 +338,9 @@ def test_what_cannot_be_written_is_refused_before_predicting(
     monkeypatch.setattr(infer, "IN_MEMORY", 0)
     monkeypatch.setattr(Predictor, "_logits", lambda *rest: pytest.fail("predicted"))
     raster(tmp_path / "a.tif").rename(tmp_path / "a.png")
-    with pytest.raises(FileError, match=r"cannot be written piece by piece.*too large for memory: name it a\.tif"):
+    with pytest.raises(
+        FileError, match=r"cannot be written piece by piece.*too large for memory: predict --as tif, or name it a\.tif"
+    ):
         results(runs("values"), tmp_path / "a.png", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

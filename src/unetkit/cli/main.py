@@ -148,6 +148,13 @@ def predict(
     inputs: Annotated[list[Path], typer.Argument(help="Image files and folders of images.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     save: Annotated[str, typer.Option(help="Any of labels, probabilities, overlay, with commas.")] = "labels",
+    form: Annotated[
+        str | None,
+        typer.Option("--as", metavar="FORM", help="One of png, tif, npy, zarr, cog.  [default: like the image]"),
+    ] = None,
+    match_spacing: Annotated[
+        bool, typer.Option("--match-spacing", help="Resample to the trained pixel size, and the result back.")
+    ] = False,
     tta: Tta = None,
     tile: Annotated[
         str | None, typer.Option(metavar="whole|N", help="One pass, or the side of the tiles in pixels; 0 chooses.")
@@ -191,6 +198,8 @@ def predict(
                 save=kinds,
                 overwrite=overwrite,
                 skip_existing=skip_existing,
+                form=form,
+                match_spacing=match_spacing,
                 predictor=predictor,
                 progress=display.progress,
             )
@@ -208,7 +217,9 @@ def predict(
 @app.command()
 def export(
     run: Run,
-    formats: Annotated[str, typer.Option("--format", help="Any of onnx, openvino, pt2, bioimageio, with commas.")],
+    formats: Annotated[
+        str, typer.Option("--format", help="Any of onnx, openvino, pt2, bioimageio, html, with commas.")
+    ],
     out: Annotated[Path | None, typer.Option(help="Folder for the files.  [default: RUN/export]")] = None,
     input_type: Annotated[
         InputTypes | None, typer.Option(help="Numbers of the images that go in.  [default: those of the training]")

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from unetkit.compare.variants import Variant
 from unetkit.dataset import Split
 from unetkit.errors import UsageError
-from unetkit.files import is_temporary, read_json, write_json
-from unetkit.formats import is_image_path
+from unetkit.files import is_temporary, read_json, stamp, write_json
+from unetkit.formats import files_below, is_image_path
 from unetkit.pipeline import Options, Prepared, prepare
 from unetkit.pipeline.preparation import limited, plan_for
 from unetkit.plan.make import require_one_length
@@ -98,10 +98,9 @@ def _description(data: Path, options: Options) -> dict[str, Any]:
 
 def _digest(data: Path) -> str:
     """Of the names and sizes of the files that make the dataset."""
-    walks = (os.walk(data / name, followlinks=True) for name in ("images", "masks"))
-    files = [Path(parent, name) for walk in walks for parent, _, names in walk for name in names if is_image_path(name)]
-    files += [data / name for name in STATED]
-    lines = sorted(f"{file.relative_to(data).as_posix()} {file.stat().st_size}" for file in files if file.is_file())
+    files = [file for name in ("images", "masks") for file in files_below(data / name) if is_image_path(file)]
+    files += [file for name in STATED if (file := data / name).is_file()]
+    lines = sorted(f"{file.relative_to(data).as_posix()} {stamp(file)[1]}" for file in files)
     return blake2b(os.fsencode("\n".join(lines)), digest_size=16).hexdigest()
 
 

@@ -28,10 +28,9 @@ from unetkit.dataset.records import ImageFacts, MaskFacts
 from unetkit.dataset.rules_masks import clean_values, nearest_value, stray_table
 from unetkit.dataset.rules_splits import equal_images, part_of
 from unetkit.dataset.splits import PARTS
-from unetkit.dataset.survey import files_below
 from unetkit.errors import FileError, UsageError
 from unetkit.files import read_json, write_json, write_text
-from unetkit.formats import FORMATS, read_image, read_mask, write_image, write_mask
+from unetkit.formats import FORMATS, files_below, read_image, read_mask, write_image, write_mask
 
 Array = npt.NDArray[Any]
 
@@ -245,7 +244,9 @@ def _copy(case: Case, plan: Plan, root: Path, target: Path) -> None:
             _write_mask(source, _lossless(destination, masks[file]), plan.masks[file])
         elif file in plan.images:
             image = read_image(source)
-            write_image(destination, _filled(image.pixels), geometry=image.geometry)
+            write_image(destination, _filled(image.pixels), geometry=image.geometry, channels=image.channels)
+        elif source.is_dir():
+            shutil.copytree(source, destination)
         else:
             shutil.copy2(source, destination)
     _state_ignored(case, plan, target)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from unetkit.errors import DatasetError
-from unetkit.formats import is_image_path
+from unetkit.formats import files_below, is_image_path
 
 MASK_SUFFIXES = ("_mask", "_masks", "_label", "_labels", "_seg")
 """Endings that masks may have beyond the stem of their image."""
@@ -149,7 +148,7 @@ def by_name(folder: Path) -> tuple[dict[str, Path], list[Path]]:
     """
     found: dict[str, Path] = {}
     strangers: list[Path] = []
-    for path in _files(folder):
+    for path in files_below(folder):
         if not is_image_path(path):
             strangers.append(path)
             continue
@@ -166,15 +165,6 @@ def by_name(folder: Path) -> tuple[dict[str, Path], list[Path]]:
     return dict(sorted(found.items())), strangers
 
 
-def _files(folder: Path) -> list[Path]:
-    """All files below a folder but hidden ones, through links to folders too, in order."""
-    files: list[Path] = []
-    for parent, below, names in os.walk(folder, followlinks=True):
-        below[:] = [name for name in below if not name.startswith((".", "__MACOSX"))]
-        files += [Path(parent) / name for name in names if not name.startswith(".")]
-    return sorted(files)
-
-
 def _name(path: Path) -> str:
     return path.stem.removesuffix(".ome")
 
@@ -189,7 +179,7 @@ def _require_folder(root: Path, name: str) -> Path:
         return folder
     entries = sorted(path for path in root.iterdir() if not path.name.startswith("."))
     folders = [path.name for path in entries if path.is_dir()]
-    pictures = [path.name for path in entries if path.is_file() and is_image_path(path)]
+    pictures = [path.name for path in entries if is_image_path(path)]
     alike = [f for f in folders if f.lower() == name or f.lower() in USUAL_NAMES[name]]
     if root.name == name or (root.name == "images" and (root.parent / "images").is_dir()):
         mend = f"give the folder above: {root.resolve().parent}"

@@ -6,7 +6,6 @@ memory can be surveyed. Nothing here judges, and nothing here raises for what is
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +30,16 @@ from unetkit.dataset.pairing import MASK_SUFFIXES
 from unetkit.dataset.records import Fault, ImageFacts, MaskFacts, Survey
 from unetkit.dataset.series import thumbnail
 from unetkit.errors import FileError, UnetkitError
-from unetkit.formats import FORMATS, SUFFIXES, is_image_path, read_header, read_image, read_mask, read_window
+from unetkit.formats import (
+    FORMATS,
+    SUFFIXES,
+    files_below,
+    is_image_path,
+    read_header,
+    read_image,
+    read_mask,
+    read_window,
+)
 from unetkit.image import Image
 
 LARGE = 2**30
@@ -82,15 +90,6 @@ def survey(root: Path, progress: Callable[[int, int], None] | None = None) -> Su
     return Survey(root, tuple(images), tuple(sorted(masks, key=lambda mask: mask.file)), other)
 
 
-def files_below(folder: Path) -> list[Path]:
-    """All files below a folder but hidden ones, through links to folders too, in order; none where it is missing."""
-    below: list[Path] = []
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
-        below += [Path(parent) / name for name in names if not name.startswith(".")]
-    return sorted(below)
-
-
 def _files(folder: Path) -> tuple[list[Path], list[Path]]:
     below = files_below(folder)
     return [path for path in below if is_image_path(path)], [path for path in below if not is_image_path(path)]
@@ -110,6 +109,8 @@ def _image_of(name: str, images: set[str]) -> str:
 
 def _fault(path: Path, error: UnetkitError | OSError | MemoryError) -> Fault:
     text = str(error) or type(error).__name__
+    if path.is_dir():
+        return Fault("unreadable", text)
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)

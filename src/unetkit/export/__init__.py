@@ -2,7 +2,8 @@
 
     Subject ─ Graph ─ torch.export ─┬─ pt2
                                     └─ ONNX ─┬─ onnx, and in a bioimage.io package
-                                             └─ openvino
+                                             ├─ openvino
+                                             └─ html, in two halves: the whole image is measured, tiles are predicted
 
 To add a format: a file with a function that writes it and one that opens it, and a line in `EXPORTS`; the tests run
 over it. What is written is kept only if it predicts as the model does (`parity`).
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unetkit.export.bioimageio import open_bioimageio, write_bioimageio
+from unetkit.export.html import open_html, read_page, write_html
 from unetkit.export.onnx import open_onnx, write_onnx
 from unetkit.export.openvino import open_openvino, write_openvino
 from unetkit.export.parity import TOLERANCE, Runtime
@@ -35,6 +37,8 @@ class Export:
         open: the model of that file, ready to run on the CPU.
         packages: what has to be installed.
         extra: the extra of unetkit that brings them; None where nothing has to be.
+        dims: spatial dimensions of the models that it is for.
+        require: raises what is missing besides packages.
     """
 
     summary: str
@@ -43,6 +47,8 @@ class Export:
     open: Callable[[Path], Runtime]
     packages: tuple[str, ...] = ()
     extra: str | None = None
+    dims: tuple[int, ...] = (2, 3)
+    require: Callable[[], object] = lambda: None
 
 
 EXPORTS: dict[str, Export] = {
@@ -70,5 +76,15 @@ EXPORTS: dict[str, Export] = {
         open_bioimageio,
         ("onnx", "onnxscript", "onnxruntime", "bioimageio.spec"),
         "bioimageio",
+    ),
+    "html": Export(
+        "a page that runs the model in the browser, on images dropped into it; nothing leaves the computer",
+        (".html",),
+        write_html,
+        open_html,
+        ("onnx", "onnxscript", "onnxruntime"),
+        "onnx",
+        dims=(2,),
+        require=read_page,
     ),
 }

@@ -7,7 +7,8 @@ image 1 C *S ─ float ─┬─ standardise ─ network ─ softmax ─┬─ m
 from __future__ import annotations
 
 import copy
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -36,12 +37,54 @@ class Graph(nn.Module):
         self.way_of = [ways.index(plan.normalization) for plan in predictor.plans]
         self.requires_grad_(False).eval()
 
+    @property
+    def standardisers(self) -> list[Standardise]:
+        """One for each way of normalising that a network was trained with."""
+        return cast("list[Standardise]", list(self.ways))
+
     def forward(self, image: Tensor) -> Tensor:
         """1 C *S in the file's own numbers -> 1 K *S, summing to 1 over K."""
         pixels = image.float()
-        seen = [standardise(pixels) for standardise in self.ways]
+        return self.predict([standardise(pixels) for standardise in self.ways])
+
+    def predict(self, seen: Sequence[Tensor]) -> Tensor:
+        """The image as each way of normalising shows it, each 1 C *S -> 1 K *S."""
         each = [network(seen[way]).softmax(1) for network, way in zip(self.networks, self.way_of, strict=True)]
         total: Tensor = each[0]
         for probability in each[1:]:
             total = total + probability
         return total / len(each) if len(each) > 1 else total
+
+
+class Measuring(nn.Module):
+    """The first half of a graph that is to run tile by tile: what has to be known of the whole image.
+
+    Args:
+        graph: the model.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self.whole = graph  # a module of the name "graph" would be taken for the recording
+
+    def forward(self, image: Tensor) -> Tensor:
+        """1 C *S, the whole image -> W 4 C, for each way of normalising what `Standardise.measure` gives."""
+        pixels = image.float()
+        return torch.stack([way.measure(pixels) for way in self.whole.standardisers])
+
+
+class Predicting(nn.Module):
+    """The second half: a tile's probabilities.
+
+    Args:
+        graph: the model.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self.whole = graph  # a module of the name "graph" would be taken for the recording
+
+    def forward(self, image: Tensor, statistics: Tensor) -> Tensor:
+        """A tile, 1 C *S, and what `Measuring` gave of the whole image, W 4 C -> 1 K *S."""
+        pixels, ways = image.float(), self.whole.standardisers
+        return self.whole.predict([way.standardised(pixels, own) for way, own in zip(ways, statistics, strict=True)])

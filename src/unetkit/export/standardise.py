@@ -49,8 +49,13 @@ class Standardise(nn.Module):
         Returns:
             1 C *S float32; a constant image gives zeros.
         """
+        return x if self.plan.kind == "none" else self.standardised(x, self.measure(x))
+
+    def measure(self, x: Tensor) -> Tensor:
+        """What has to be known of the whole image: 1 C *S -> 4 C, rows of lower and upper limits, means, deviations."""
+        channels = x.shape[1]
         if self.plan.kind == "none":
-            return x
+            return torch.tensor([[-torch.inf], [torch.inf], [0.0], [1.0]]).expand(4, channels)
         sample = even_sample(x[0].flatten(1))  # C n
         if not self.plan.per_channel:
             sample = sample.reshape(1, -1)
@@ -63,9 +68,14 @@ class Standardise(nn.Module):
             beyond = torch.minimum(sample, high) - low
             above = mean_of_rows(beyond.clamp(min=0))
             mean, std = low + above, mean_of_rows((beyond.clamp(min=0) - above).square()).sqrt()
+        return torch.stack([v.reshape(-1).expand(channels) for v in (low, high, mean, std.clamp(min=1e-6))])
+
+    def standardised(self, x: Tensor, statistics: Tensor) -> Tensor:
+        """The image, or a window of it, standardised by what `measure` gave of the whole: 1 C *S -> 1 C *S."""
         column = (1, -1, *[1] * (x.ndim - 2))
-        low, high, mean, std = (v.reshape(column) for v in (low, high, mean, std.clamp(min=1e-6)))
-        return (torch.maximum(torch.minimum(x, high), low) - mean) / std
+        low, high, mean, std = (row.reshape(column) for row in statistics)
+        result: Tensor = (torch.maximum(torch.minimum(x, high), low) - mean) / std
+        return result
 
 
 def even_sample(pixels: Tensor) -> Tensor:

@@ -39,6 +39,7 @@ def require_formats(formats: Sequence[str]) -> dict[str, Export]:
         UsageError: none was named.
         UnknownName: no such format; the nearest names are in the message.
         MissingExtra: a package that a format needs is not installed.
+        UnetkitError: something else is missing that a format needs.
     """
     chosen = {name: lookup(EXPORTS, name, "export format") for name in formats}
     if not chosen:
@@ -47,7 +48,25 @@ def require_formats(formats: Sequence[str]) -> dict[str, Export]:
         for package in export.packages:
             assert export.extra is not None
             load(package, export.extra)
+        export.require()
     return chosen
+
+
+def require_dims(spatial_dims: int, chosen: dict[str, Export]) -> None:
+    """Refuse formats that are not for models of so many dimensions.
+
+    Raises:
+        UsageError: one is not.
+    """
+    for name, export in chosen.items():
+        if spatial_dims not in export.dims:
+            others = ", ".join(other for other, one in EXPORTS.items() if spatial_dims in one.dims)
+            dims = " and ".join(f"{number}D" for number in export.dims)
+            raise UsageError(
+                f"the {name} format is for {dims} models",
+                found=f"a model of {spatial_dims}D images",
+                mend=f"name other formats: {others}",
+            )
 
 
 def require_free(name: str, chosen: dict[str, Export], out: Path, *, overwrite: bool) -> None:
@@ -81,7 +100,7 @@ def write_exports(
 
     Raises:
         UnetkitError: a copy fails or differs from the model; then nothing is written.
-        UnknownName, MissingExtra, UsageError: as `require_formats` and `require_free`.
+        UnknownName, MissingExtra, UsageError: as `require_formats`, `require_dims` and `require_free`.
         FileError: the folder cannot be written.
 
     Example:
@@ -89,6 +108,7 @@ def write_exports(
         (Exported(format='onnx', files=(PosixPath('exported/cells.onnx'),), difference=4.2e-07),)
     """
     out, chosen = Path(out), require_formats(formats)
+    require_dims(subject.spatial_dims, chosen)
     require_free(subject.name, chosen, out, overwrite=overwrite)
     pairs, differences = expected(subject), {}
     with TemporaryDirectory() as folder:

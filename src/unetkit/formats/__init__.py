@@ -5,6 +5,7 @@ To add a format: one file with a `Format`, and one line in `FORMATS`. The tests 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
@@ -14,23 +15,31 @@ import numpy as np
 
 from unetkit.errors import FileError
 from unetkit.formats.bmp import BMP
+from unetkit.formats.cog import COG
 from unetkit.formats.content import reading, recognise
 from unetkit.formats.convert import as_header, as_image, as_mask, crop
-from unetkit.formats.format import Format, Header, Layout, Output, Palette, RawMask, Stored, Streamed
+from unetkit.formats.format import Format, Header, Layout, Output, Palette, RawMask, Stored, Streamed, Window
 from unetkit.formats.jpeg import JPEG
 from unetkit.formats.npy import NPY
 from unetkit.formats.png import PNG
+from unetkit.formats.raster import JPEG2000, VRT
 from unetkit.formats.tiff import TIFF
 from unetkit.formats.tiff_metadata import shift_geotiff
 from unetkit.formats.windows import check_window, window_as_stored
+from unetkit.formats.zarr import ZARR
 from unetkit.image import Array, Geometry, Image
+from unetkit.registry import lookup
 
 FORMATS: dict[str, Format] = {
     "png": PNG,
     "jpeg": JPEG,
     "bmp": BMP,
     "tiff": TIFF,
+    "cog": COG,
     "npy": NPY,
+    "zarr": ZARR,
+    "jpeg2000": JPEG2000,
+    "vrt": VRT,
 }
 
 SUFFIXES: tuple[str, ...] = tuple(suffix for format in FORMATS.values() for suffix in format.suffixes)
@@ -38,8 +47,8 @@ SUFFIXES: tuple[str, ...] = tuple(suffix for format in FORMATS.values() for suff
 
 __all__ = [
     "FORMATS", "SUFFIXES", "Format", "Header", "Layout", "Output", "RawMask", "Stored", "Streamed",
-    "check_streamed", "is_image_path", "read_header", "read_image", "read_mask", "read_window", "write_image",
-    "write_mask", "write_streamed",
+    "check_streamed", "files_below", "is_image_path", "read_header", "read_image", "read_mask", "read_window",
+    "write_image", "write_mask", "write_streamed",
 ]  # fmt: skip
 
 
@@ -52,6 +61,28 @@ def is_image_path(path: str | PathLike[str]) -> bool:
     """
     path = Path(path)
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def files_below(folder: str | PathLike[str]) -> list[Path]:
+    """All files below a folder but hidden ones, through links to folders too, in order; none where it is missing.
+
+    A folder that is an image, such as a Zarr, counts as one file.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "a.zarr" / "0").mkdir(parents=True)
+        >>> [path.name for path in files_below(folder)]
+        ['a.zarr']
+    """
+    images = tuple(suffix for format in FORMATS.values() if format.folder for suffix in format.suffixes)
+    below: list[Path] = []
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        names += [name for name in folders if name.lower().endswith(images)]
+        folders[:] = [name for name in folders if not name.lower().endswith(images)]
+        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        below += [Path(parent) / name for name in names if not name.startswith(".")]
+    return sorted(below)
 
 
 def read_header(path: str | PathLike[str]) -> Header:
@@ -110,7 +141,7 @@ def read_image(path: str | PathLike[str]) -> Image:
 
 
 def read_window(path: str | PathLike[str], window: Sequence[slice]) -> Image:
-    """A part of the image in a file; TIFF and NPY read only what the window touches.
+    """A part of the image in a file; TIFF, Zarr and NPY read only what the window touches.
 
     Args:
         path: an image file.
@@ -141,11 +172,19 @@ def read_window(path: str | PathLike[str], window: Sequence[slice]) -> Image:
         upright = as_header(stored.layout, windowed=False, format=format.name).shape[1:]
         full = check_window(window, upright)
         image = as_image(path, stored)
-    geometry = image.geometry
-    if "geotiff" in geometry.extra:
-        shifted = shift_geotiff(geometry.extra["geotiff"], full[-2].start, full[-1].start)
-        geometry = replace(geometry, extra={**geometry.extra, "geotiff": shifted})
-    return replace(image, geometry=geometry, notes=notes + image.notes)
+    return replace(image, geometry=_shifted(image.geometry, full), notes=notes + image.notes)
+
+
+def _shifted(geometry: Geometry, window: Window) -> Geometry:
+    """The place of a window."""
+    extra = dict(geometry.extra)
+    if "geotiff" in extra:
+        extra["geotiff"] = shift_geotiff(extra["geotiff"], window[-2].start, window[-1].start)
+    if "translation" in extra:
+        sizes = geometry.spacing or (1.0,) * len(window)
+        moved = zip(extra["translation"], sizes, window, strict=True)
+        extra["translation"] = tuple(at + size * part.start for at, size, part in moved)
+    return replace(geometry, extra=extra)
 
 
 def read_mask(path: str | PathLike[str]) -> RawMask:
@@ -178,13 +217,22 @@ def read_mask(path: str | PathLike[str]) -> RawMask:
     return replace(mask, notes=notes + mask.notes)
 
 
-def write_image(path: str | PathLike[str], pixels: Array, *, geometry: Geometry | None = None) -> None:
+def write_image(
+    path: str | PathLike[str],
+    pixels: Array,
+    *,
+    geometry: Geometry | None = None,
+    channels: tuple[str, ...] | None = None,
+    format: str | None = None,
+) -> None:
     """Write an image without loss, whole or not at all; the same pixels always give the same bytes.
 
     Args:
-        path: where it shall stand; the suffix says the format (.png, .tif, .npy).
+        path: where it shall stand; the suffix says the format (.png, .tif, .npy, .zarr).
         pixels: array (C, H, W) or (C, D, H, W).
         geometry: spacing and reference to keep, or None.
+        channels: names of the channels; PNG and NPY leave them out.
+        format: name of the format, where the suffix shall not say it.
 
     Raises:
         FileError: the format cannot hold this type, shape or geometry without loss; the message says what can.
@@ -198,7 +246,7 @@ def write_image(path: str | PathLike[str], pixels: Array, *, geometry: Geometry 
             expected="channels first: (C, H, W) or (C, D, H, W), no axis empty",
             mend="add the channel axis with pixels[np.newaxis]" if pixels.ndim == 2 else None,
         )
-    _write(path, Output(pixels, geometry or Geometry(), None, mask=False))
+    _write(path, Output(pixels, geometry or Geometry(), None, mask=False, channels=channels), format)
 
 
 def write_mask(
@@ -208,16 +256,18 @@ def write_mask(
     palette: Palette | None = None,
     geometry: Geometry | None = None,
     colours: bool | None = None,
+    format: str | None = None,
 ) -> None:
     """Write a mask without loss, whole or not at all; the same values always give the same bytes.
 
     Args:
-        path: where it shall stand; the suffix says the format (.png, .tif, .npy).
+        path: where it shall stand; the suffix says the format (.png, .tif, .npy, .zarr).
         values: array *S of numbers, or H W 3 of uint8 colours.
         palette: colour of each value, for palette files.
         geometry: spacing and reference to keep, or None.
         colours: whether the last axis holds RGB; None: it does where it has three uint8 entries. A volume of labels
             that is three columns wide needs False.
+        format: name of the format, where the suffix shall not say it.
 
     Raises:
         FileError: the format cannot hold this type, shape or geometry without loss; the message says what can.
@@ -240,15 +290,16 @@ def write_mask(
             found=f"shape {values.shape}",
             expected="(H, W), (D, H, W), or (H, W, 3) of colours, no axis empty",
         )
-    _write(path, Output(pixels, geometry or Geometry(), palette, mask=True))
+    _write(path, Output(pixels, geometry or Geometry(), palette, mask=True), format)
 
 
-def write_streamed(path: str | PathLike[str], output: Streamed) -> None:
+def write_streamed(path: str | PathLike[str], output: Streamed, *, format: str | None = None) -> None:
     """Write an image or a mask that is never in memory as a whole; whole or not at all.
 
     Args:
-        path: where it shall stand; the suffix says the format (.tif).
+        path: where it shall stand; the suffix says the format (.tif, .npy, .zarr).
         output: what to store; it is asked for one piece after the other.
+        format: name of the format, where the suffix shall not say it.
 
     Raises:
         FileError: the format cannot be written so, or cannot hold this type, shape or geometry without loss.
@@ -262,29 +313,37 @@ def write_streamed(path: str | PathLike[str], output: Streamed) -> None:
         (1, 300, 400)
     """
     path = Path(path)
-    format = _streaming(path)
-    assert format.write_streamed is not None
-    format.write_streamed(path, output)
+    writer = _streaming(path, format)
+    assert writer.write_streamed is not None
+    writer.write_streamed(path, output)
 
 
-def check_streamed(path: str | PathLike[str], output: Streamed) -> None:
+def check_streamed(path: str | PathLike[str], output: Streamed, *, format: str | None = None) -> None:
     """Refuse what `write_streamed` would refuse, before there is anything to be written.
 
     Args:
         path: where it shall stand.
         output: what is to be stored; it is asked for nothing yet.
+        format: as for `write_streamed`.
 
     Raises:
         FileError: as for `write_streamed`.
     """
     path = Path(path)
-    format = _streaming(path)
-    if format.check_streamed is not None:
-        format.check_streamed(path, output)
+    writer = _streaming(path, format)
+    if writer.check_streamed is not None:
+        writer.check_streamed(path, output)
 
 
-def _streaming(path: Path) -> Format:
-    format = next((format for format in FORMATS.values() if path.suffix.lower() in format.suffixes), None)
+def _writer(path: Path, name: str | None) -> Format | None:
+    """The format of that name or, without one, of the path's suffix."""
+    if name is not None:
+        return lookup(FORMATS, name, "format")
+    return next((format for format in FORMATS.values() if path.suffix.lower() in format.suffixes), None)
+
+
+def _streaming(path: Path, name: str | None) -> Format:
+    format = _writer(path, name)
     if format is None or format.write_streamed is None:
         able = [suffix for one in FORMATS.values() if one.write_streamed for suffix in one.suffixes]
         raise FileError(
@@ -292,13 +351,13 @@ def _streaming(path: Path) -> Format:
             file=path,
             found=f"suffix '{path.suffix}'",
             expected=", ".join(able),
-            mend=f"the image is too large for memory: name it {path.stem}{able[0]}, if that is what it holds",
+            mend=f"the image is too large for memory: predict --as tif, or name it {path.stem}{able[0]}, if it is one",
         )
     return format
 
 
-def _write(path: Path, output: Output) -> None:
-    format = next((format for format in FORMATS.values() if path.suffix.lower() in format.suffixes), None)
+def _write(path: Path, output: Output, name: str | None) -> None:
+    format = _writer(path, name)
     writable = [suffix for one in FORMATS.values() if one.write for suffix in one.suffixes]
     if format is None or format.write is None:
         raise FileError(

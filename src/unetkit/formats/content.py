@@ -13,6 +13,9 @@ from unetkit.formats.format import Format, Layout
 
 HEAD_BYTES = 4096
 
+FOLDER = b"\0folder\n"
+"""What stands before the names in a folder, where these are looked at in place of a file's first bytes."""
+
 MAX_PIXELS = 2**31
 """Formats that can only be decoded whole are refused beyond this many pixels."""
 
@@ -85,6 +88,8 @@ def recognise(path: Path, formats: Mapping[str, Format]) -> tuple[Format, tuple[
     suffixes = {suffix: format for format in formats.values() for suffix in format.suffixes}
     head = _head(path)
     named = suffixes.get(path.suffix.lower())
+    if head.startswith(FOLDER) and not (named and named.folder):
+        raise FileError("is a folder", file=path, expected="an image file", mend="name a file inside it")
     actual = next((format for format in formats.values() if format.matches(head)), None)
     if named is None:
         raise FileError(
@@ -99,7 +104,7 @@ def recognise(path: Path, formats: Mapping[str, Format]) -> tuple[Format, tuple[
             f"is not a {named.name.upper()} image",
             file=path,
             found=_describe(head),
-            expected=f"the bytes of a {named.name.upper()} file",
+            expected=f"the content of a {named.name.upper()} {'folder' if named.folder else 'file'}",
             mend=_mend(head),
         )
     if actual is not named:
@@ -144,9 +149,29 @@ def check_layout(path: Path, layout: Layout) -> Layout:
     return layout
 
 
+def check_channels_first(path: Path, shape: tuple[int, ...]) -> None:
+    """Refuse an array without axis names that looks as if its channels came last.
+
+    Args:
+        path: named in the error.
+        shape: (C, *S), as it is meant.
+
+    Raises:
+        FileError: three or four columns, and everything else larger: nobody has images four pixels wide.
+    """
+    if shape[-1] in (3, 4) and min(shape[:-1]) >= 32:
+        raise FileError(
+            "looks as if the channels came last",
+            file=path,
+            found=f"shape {shape}",
+            expected="channels first: C H W or C D H W",
+            mend="save np.moveaxis(array, -1, 0)",
+        )
+
+
 def _head(path: Path) -> bytes:
     if path.is_dir():
-        raise FileError("is a folder", file=path, expected="an image file", mend="name a file inside it")
+        return FOLDER + b"\n".join(os.fsencode(name) for name in sorted(_neighbours(path)))[:HEAD_BYTES]
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
@@ -169,6 +194,9 @@ def _neighbours(folder: Path) -> list[str]:
 
 
 def _describe(head: bytes) -> str:
+    if head.startswith(FOLDER):
+        names = os.fsdecode(head.removeprefix(FOLDER)).splitlines()
+        return f"a folder with {', '.join(names[:4])}" if names else "an empty folder"
     if _is_lfs(head):
         return "a git-lfs pointer (a few lines of text that stand for the image)"
     if _is_html(head):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ def as_header(layout: Layout, *, windowed: bool, format: str) -> Header:
     kept = _kept(layout)
     return Header(
         shape=(_channel_count(layout), *upright_shape(layout.shape[1:], layout.orientation)),
-        dtype=np.dtype(np.uint8) if layout.palette is not None or layout.dtype == bool else layout.dtype,
+        dtype=np.dtype(np.uint8) if layout.palette is not None or layout.dtype == bool else _with_room(layout),
         geometry=_upright_geometry(layout),
         channels=tuple(layout.channels[i] for i in kept) if layout.channels else None,
         windowed=windowed,
@@ -29,6 +30,9 @@ def as_header(layout: Layout, *, windowed: bool, format: str) -> Header:
 
 def as_image(path: Path, stored: Stored) -> Image:
     """Stored numbers as an image: upright, without alpha, palettes and inks as RGB, 1-bit pixels as 0 and 255.
+
+    The fully transparent pixels of a raster with a place in the world have no data: they get a number of their own, for
+    which whole numbers become those of the next larger signed type.
 
     Args:
         path: the file they came from.
@@ -41,7 +45,7 @@ def as_image(path: Path, stored: Stored) -> Image:
         FileError: a palette index has no colour.
     """
     layout = stored.layout
-    pixels, notes = _without_alpha(stored)
+    pixels, notes = _with_missing(stored) if _tells_missing(layout) else _without_alpha(stored)
     if layout.palette is not None:
         _check_indices(path, pixels[0], layout.palette)
         pixels = np.moveaxis(layout.palette[pixels[0]], -1, 0)
@@ -129,9 +133,41 @@ def _channel_count(layout: Layout) -> int:
 
 def _upright_geometry(layout: Layout) -> Geometry:
     geometry = layout.geometry
+    if _tells_missing(layout):
+        geometry = geometry.with_nodata(_missing_number(layout))
     if geometry.spacing is None or not TURNS[layout.orientation][0]:
         return geometry
     return Geometry(upright_shape(geometry.spacing, layout.orientation), geometry.unit, geometry.extra)  # type: ignore[arg-type]
+
+
+LARGER = {1: np.int16, 2: np.int32, 4: np.int64}
+"""Signed types that have room for a number more than whole numbers of so many bytes."""
+
+
+def _tells_missing(layout: Layout) -> bool:
+    """Whether transparency means missing data: in rasters that lie somewhere, and state no number for it."""
+    placed = "geotiff" in layout.geometry.extra and layout.geometry.nodata is None
+    plain = layout.palette is None and not layout.inks and layout.scale == 1
+    room = layout.dtype.kind == "f" or (layout.dtype.kind in "ui" and layout.dtype.itemsize in LARGER)
+    return bool(layout.alpha) and placed and plain and room
+
+
+def _with_room(layout: Layout) -> np.dtype[Any]:
+    """The type of the image's numbers, the one for missing data among them."""
+    if not _tells_missing(layout) or layout.dtype.kind == "f":
+        return layout.dtype
+    return np.dtype(LARGER[layout.dtype.itemsize])
+
+
+def _missing_number(layout: Layout) -> float:
+    return math.nan if layout.dtype.kind == "f" else float(np.iinfo(_with_room(layout)).min)
+
+
+def _with_missing(stored: Stored) -> tuple[Array, tuple[str, ...]]:
+    layout, number = stored.layout, _missing_number(stored.layout)
+    pixels = stored.pixels[_kept(layout)].astype(_with_room(layout))
+    pixels[:, (stored.pixels[list(layout.alpha)] == 0).all(0)] = number
+    return pixels, (f"transparent pixels have no data ({number:g})",)
 
 
 def _without_alpha(stored: Stored) -> tuple[Array, tuple[str, ...]]:

@@ -66,12 +66,14 @@ class Output:
         geometry: spacing and reference to keep.
         palette: colour of each mask value, or None.
         mask: whether the numbers are labels.
+        channels: names of the channels; formats without room for names leave them out.
     """
 
     pixels: Array
     geometry: Geometry
     palette: Palette | None
     mask: bool
+    channels: tuple[str, ...] | None = None
 
     @property
     def references(self) -> tuple[str, ...]:
@@ -90,6 +92,7 @@ class Streamed:
         geometry: spacing and reference to keep.
         mask: whether the numbers are labels.
         identity: stands for the contents where a format wants a name for them that no other file has.
+        channels: names of the channels; formats without room for names leave them out.
     """
 
     shape: tuple[int, ...]
@@ -98,6 +101,7 @@ class Streamed:
     geometry: Geometry
     mask: bool
     identity: str = ""
+    channels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ class Format:
     Args:
         name: the name in `FORMATS`.
         suffixes: file name endings, lower case, the usual one first.
-        matches: whether the first 4096 bytes are of this format.
+        matches: whether the first 4096 bytes are of this format; of a folder, `content.FOLDER` and the names in it.
         header: what the file says about its pixels, without decoding them.
         read: all numbers of the file.
         read_window: the numbers of a window of the upright image, touching only the parts of the file it needs;
@@ -116,6 +120,7 @@ class Format:
         write: store an `Output` under the path, whole or not at all; None where writing would lose something.
         write_streamed: the same, asking for one piece of the numbers after the other; None where the format cannot.
         check_streamed: refuse what `write_streamed` would refuse, before there is anything to be written.
+        folder: whether an image is a folder.
     """
 
     name: str
@@ -128,6 +133,7 @@ class Format:
     write: Callable[[Path, Output], None] | None = None
     write_streamed: Callable[[Path, Streamed], None] | None = None
     check_streamed: Callable[[Path, Streamed], None] | None = None
+    folder: bool = False
 
 
 @dataclass(frozen=True, slots=True)

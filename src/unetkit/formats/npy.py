@@ -6,18 +6,21 @@ spacing, so a geometry is refused rather than lost. Pickled objects are never lo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from unetkit.errors import FileError
 from unetkit.files import replacing
-from unetkit.formats.content import check_layout
-from unetkit.formats.format import Format, Layout, Output, RawMask, Stored, Window
+from unetkit.formats.content import check_channels_first, check_layout
+from unetkit.formats.format import Format, Layout, Output, RawMask, Stored, Streamed, Window
 from unetkit.formats.windows import window_as_stored
 from unetkit.image import Array
 
 MAGIC = b"\x93NUMPY"
+ROWS = 256
+"""Written at a time."""
 
 
 def _open(path: Path) -> Array:
@@ -50,14 +53,7 @@ def _layout(path: Path, array: Array) -> Layout:
             mend="save one image a file",
         )
     shape = (1, *array.shape) if array.ndim == 2 else array.shape
-    if shape[-1] in (3, 4) and min(shape[:-1]) >= 32:  # nobody has images four pixels wide with so many channels
-        raise FileError(
-            "looks as if the channels came last",
-            file=path,
-            found=f"shape {array.shape}",
-            expected="channels first: C H W or C D H W",
-            mend="save np.moveaxis(array, -1, 0)",
-        )
+    check_channels_first(path, shape)
     return Layout(shape, array.dtype.newbyteorder("="))
 
 
@@ -93,19 +89,61 @@ def write(path: Path, output: Output) -> None:
     Raises:
         FileError: there is a geometry or palette, which NPY cannot hold.
     """
-    geometry = output.geometry
-    if geometry.spacing is not None or output.references or output.palette is not None:
-        raise FileError(
-            "NPY holds numbers only",
-            file=path,
-            found="a palette" if output.palette is not None else "a spacing or geo-reference",
-            mend="write .tif, which keeps it, or pass geometry=None and palette=None to drop it",
-        )
+    _check_writable(path, output, palette=output.palette is not None)
     pixels = output.pixels
     if output.mask:
         pixels = pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.lib.format.write_array(file, np.ascontiguousarray(pixels), allow_pickle=False)
+
+
+def write_streamed(path: Path, output: Streamed) -> None:
+    """The same file, of numbers that are never in memory together, some rows after the other.
+
+    Raises:
+        FileError: as for `write`, or the disk is full.
+    """
+    _check_writable(path, output)
+    channels, *spatial = output.shape
+    single, coloured = output.mask and channels == 1, output.mask and channels > 1
+    shape = tuple(spatial) if single else (*spatial, channels) if coloured else output.shape
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        header = np.lib.format.header_data_from_array_1_0(np.empty(0, output.dtype)) | {"shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for group in [range(channels)] if coloured else [[channel] for channel in range(channels)]:
+            for window in _bands(tuple(spatial)):
+                sizes = [part.stop - part.start for part in window]
+                numbers = [output.read(channel, window).reshape(sizes) for channel in group]
+                file.write(np.ascontiguousarray(np.stack(numbers, -1), output.dtype).data)
+
+
+def check_streamed(path: Path, output: Streamed) -> None:
+    """Refuse what NPY cannot hold, before there is anything to be written.
+
+    Raises:
+        FileError: a geometry.
+    """
+    _check_writable(path, output)
+
+
+def _bands(spatial: tuple[int, ...]) -> Iterator[Window]:
+    """Some rows at a time, plane by plane: what lies side by side in the file."""
+    *planes, rows, columns = spatial
+    for plane in range(planes[0]) if planes else (None,):
+        for row in range(0, rows, ROWS):
+            band = (slice(row, min(row + ROWS, rows)), slice(0, columns))
+            yield band if plane is None else (slice(plane, plane + 1), *band)
+
+
+def _check_writable(path: Path, output: Output | Streamed, *, palette: bool = False) -> None:
+    references = [key for key in output.geometry.extra if key != "nodata"]
+    if output.geometry.spacing is not None or references or palette:
+        raise FileError(
+            "NPY holds numbers only",
+            file=path,
+            found="a palette" if palette else "a spacing or geo-reference",
+            mend="write .tif, which keeps it, or pass geometry=None and palette=None to drop it",
+        )
 
 
 NPY = Format(
@@ -117,4 +155,6 @@ NPY = Format(
     read_window=read_window,
     read_mask=read_mask,
     write=write,
+    write_streamed=write_streamed,
+    check_streamed=check_streamed,
 )

@@ -13,7 +13,8 @@ SPELLINGS = {
     "nm": "nm", "nanometer": "nm", "nanometre": "nm",
     "um": "um", "µm": "um", "μm": "um", "\\u00b5m": "um", "micron": "um", "microns": "um", "micrometer": "um",
     "micrometre": "um", "mm": "mm", "millimeter": "mm", "millimetre": "mm", "cm": "cm", "centimeter": "cm",
-    "m": "m", "meter": "m", "metre": "m", "km": "km",
+    "centimetre": "cm", "m": "m", "meter": "m", "metre": "m", "km": "km", "kilometer": "km", "kilometre": "km",
+    "ft": "ft", "foot": "ft",
 }  # fmt: skip
 
 

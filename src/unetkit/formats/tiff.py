@@ -164,10 +164,25 @@ def _palette(path: Path, page: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return np.ascontiguousarray(scaled.T.astype(np.uint8))
 
 
+def _transparency(tiff: tifffile.TiffFile, layout: Layout) -> Any:
+    """The pages that say where a geo-referenced image has data (GDAL's mask), or None."""
+    if "geotiff" not in layout.geometry.extra or layout.geometry.nodata is not None or layout.alpha:
+        return None
+    masks = (one for one in tiff.series if one.keyframe.subfiletype == TRANSPARENCY and len(one.shape) == 2)
+    return next((one for one in masks if one.shape == layout.shape[1:]), None)
+
+
+def _with_alpha(layout: Layout) -> Layout:
+    channels = layout.shape[0]
+    names = (*layout.channels, "mask") if layout.channels else None
+    return replace(layout, shape=(channels + 1, *layout.shape[1:]), alpha=(channels,), channels=names)
+
+
 def header(path: Path) -> Layout:
     """What the file says about its pixels."""
     with _opened(path) as (tiff, collected):
-        return _layout(path, tiff, collected)[0]
+        layout = _layout(path, tiff, collected)[0]
+        return layout if _transparency(tiff, layout) is None else _with_alpha(layout)
 
 
 def read(path: Path) -> Stored:
@@ -185,6 +200,13 @@ def _read(path: Path, window: Window | None) -> Stored:
         layout, axes, series = _layout(path, tiff, collected)
         stored = tuple(slice(0, n) for n in layout.shape[1:]) if window is None else window_as_stored(window, layout)
         pixels: Array = axes.channels_first(read_region(path, series, axes.leading, axes.region(stored)))
+        mask = _transparency(tiff, layout)
+        if mask is not None:
+            own = find_axes(path, mask)
+            seen = own.channels_first(read_region(path, mask, own.leading, own.region(stored))).view(np.uint8) != 0
+            opaque = np.iinfo(layout.dtype).max if layout.dtype.kind in "ui" else 1
+            pixels = np.concatenate([pixels, np.where(seen, opaque, 0).astype(pixels.dtype)])
+            layout = _with_alpha(layout)
         if collected.errors:
             raise damaged(path, collected.errors[0])
     return Stored(layout, pixels)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import tifffile
@@ -16,7 +17,7 @@ import tifffile
 from unetkit.errors import FileError
 from unetkit.files import replacing
 from unetkit.formats.format import Output, Palette, Streamed, Window
-from unetkit.formats.tiff_metadata import GDAL_NODATA, GEO_TAGS
+from unetkit.formats.tiff_metadata import GDAL_METADATA, GDAL_NODATA, GEO_TAGS
 from unetkit.image import Array, Geometry
 
 OME_TYPES = ("bool", "int8", "int16", "int32", "uint8", "uint16", "uint32", "float32", "float64")
@@ -51,7 +52,7 @@ def write(path: Path, output: Output) -> None:
     if options.get("ome"):
         # A checksum in place of a random number keeps the bytes the same every time.
         name = f"{data.shape} {data.dtype} {zlib.crc32(data.data.cast('B'))}"
-        options["metadata"] = _ome(path, output.geometry, pixels.shape, name)
+        options["metadata"] = _ome(path, output, pixels.shape, name)
     if output.palette is not None:
         options |= _palette(path, output.palette, int(pixels.max()), pixels.shape, pixels.dtype)
     if max(pixels.shape[-2:]) > TILED_FROM:
@@ -73,7 +74,7 @@ def write_streamed(path: Path, output: Streamed) -> None:
     options = _options(path, output, output.shape, output.dtype)
     if options.get("ome"):
         name = f"{output.shape} {output.dtype} {output.geometry} {output.identity}"
-        options["metadata"] = _ome(path, output.geometry, output.shape, name)
+        options["metadata"] = _ome(path, output, output.shape, name)
     shape, interleaved = output.shape, options.get("planarconfig") == "contig"
     stored = (*shape[1:], shape[0]) if interleaved else shape[1:] if shape[0] == 1 else shape
     groups = [range(shape[0])] if interleaved else [[channel] for channel in range(shape[0])]
@@ -105,7 +106,7 @@ def check_streamed(path: Path, output: Streamed) -> None:
         FileError: these numbers or this geometry.
     """
     if _options(path, output, output.shape, output.dtype).get("ome"):
-        _ome(path, output.geometry, output.shape, "")
+        _ome(path, output, output.shape, "")
 
 
 def _options(path: Path, output: Output | Streamed, shape: tuple[int, ...], dtype: np.dtype[Any]) -> dict[str, Any]:
@@ -116,11 +117,11 @@ def _options(path: Path, output: Output | Streamed, shape: tuple[int, ...], dtyp
         "compression": "zlib",
         "predictor": not output.mask and dtype.kind in "ui" and dtype.itemsize <= 4,
         "bigtiff": math.prod(shape) * dtype.itemsize > CLASSIC_LIMIT,
-        "extratags": _geo_tags(geometry),
+        "extratags": _geo_tags(geometry) + _name_tags(output.channels, shape),
         "metadata": None,
     }
     if (len(shape) == 4 or geometry.spacing is not None) and "geotiff" not in geometry.extra:
-        return options | {"ome": True, "photometric": "minisblack"}
+        return options | {"ome": True, "photometric": "minisblack", "extratags": _geo_tags(geometry)}
     return options | _bands(shape[0], dtype)
 
 
@@ -144,9 +145,23 @@ def _geo_tags(geometry: Geometry) -> list[tuple[int, str, int, Any, bool]]:
     return tags
 
 
-def _ome(path: Path, geometry: Geometry, shape: tuple[int, ...], name: str) -> dict[str, Any]:
+def _name_tags(channels: tuple[str, ...] | None, shape: tuple[int, ...]) -> list[tuple[int, str, int, Any, bool]]:
+    """The names of the bands, as GDAL writes them."""
+    if channels is None or len(channels) != shape[0]:
+        return []
+    root = ElementTree.Element("GDALMetadata")
+    for number, name in enumerate(channels):
+        item = ElementTree.SubElement(root, "Item", name="DESCRIPTION", sample=str(number), role="description")
+        item.text = name
+    return [(GDAL_METADATA, "s", 0, ElementTree.tostring(root, "us-ascii").decode(), True)]
+
+
+def _ome(path: Path, output: Output | Streamed, shape: tuple[int, ...], name: str) -> dict[str, Any]:
+    geometry = output.geometry
     axes = ("C" if shape[0] > 1 else "") + ("ZYX" if len(shape) == 4 else "YX")
     metadata: dict[str, Any] = {"axes": axes, "UUID": str(uuid.uuid5(uuid.NAMESPACE_OID, name))}
+    if output.channels is not None and len(output.channels) == shape[0] > 1:
+        metadata["Channel"] = {"Name": list(output.channels)}
     if geometry.spacing is not None:
         if geometry.unit not in OME_UNITS or len(geometry.spacing) != len(shape) - 1:
             raise FileError(

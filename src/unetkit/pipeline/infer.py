@@ -16,23 +16,41 @@ import numpy.typing as npt
 
 from unetkit.classes import IGNORE, Classes, read_classes
 from unetkit.errors import InputError, RunError, UnetkitError, UsageError
-from unetkit.formats import is_image_path, read_header, write_image, write_mask
+from unetkit.extras import load
+from unetkit.formats import files_below, is_image_path, read_header, write_image, write_mask
 from unetkit.image import Image, without_data
 from unetkit.objects import instance_mask
 from unetkit.pipeline.approximation import Approximation
 from unetkit.pipeline.large import IN_MEMORY, predict_large
+from unetkit.pipeline.likeness import matched_shape, require_trained_spacing, scale_notes, type_notes
 from unetkit.pipeline.missing import classes_with_missing
+from unetkit.pipeline.results import Results
 from unetkit.plan import Plan, build_network, read_plan
-from unetkit.prediction import Predictor, Source, choose_runtime, open_source, require_finite, source_of
+from unetkit.prediction import (
+    OwnGrid,
+    Predictor,
+    Source,
+    choose_runtime,
+    open_source,
+    require_finite,
+    resampled,
+    source_of,
+)
 from unetkit.registry import lookup
 from unetkit.report.overlay import overlay, to_rgb
 from unetkit.training import RunFolder
 from unetkit.training.parallel import choose_device
 
-OTHER_SCALE = 1.25
-"""A pixel size that differs by more than this factor from the training images' is worth a word."""
-
 SAVES = ("labels", "probabilities", "overlay")
+
+FORMS = {"png": ".png", "tif": ".tif", "npy": ".npy", "zarr": ".zarr", "cog": ".tif"}
+"""What results can be asked for as: name and suffix."""
+
+FORM_NEEDS = {"zarr": ("zarr", "zarr"), "cog": ("rasterio", "geo")}
+"""Package and extra without which a form cannot be written."""
+
+OWN_FORM = {".npy": ".npy", ".zarr": ".zarr", **dict.fromkeys((".tif", ".tiff", ".jp2", ".j2k", ".vrt"), ".tif")}
+"""The suffix of the labels, by that of the image, where nothing is asked for; elsewhere .png."""
 
 Progress = Callable[[str, float, int], None]
 """Told (name of the image, finished share 0 to 1, its pixels; 0 of these while it is not prediction that goes on)."""
@@ -122,6 +140,12 @@ def member_runs(run: RunFolder) -> list[RunFolder]:
     return [RunFolder(run.path / name) for name in folds["folds"]] if folds else [run]
 
 
+def trained_type(run: RunFolder) -> str | None:
+    """NumPy's name of the type that most training images are stored as; None where the run does not tell."""
+    name: str | None = ((run.read_json("data.json") or {}).get("fingerprint") or {}).get("dtype")
+    return name
+
+
 def predict(
     run: str | PathLike[str],
     inputs: Sequence[str | PathLike[str]],
@@ -130,6 +154,8 @@ def predict(
     save: Sequence[str] = ("labels",),
     overwrite: bool = False,
     skip_existing: bool = False,
+    form: str | None = None,
+    match_spacing: bool = False,
     predictor: Predictor | None = None,
     progress: Progress = lambda name, share, pixels: None,
 ) -> Iterator[Prediction]:
@@ -142,6 +168,8 @@ def predict(
         save: any of "labels", "probabilities", "overlay".
         overwrite: whether results that exist may be replaced.
         skip_existing: whether images whose results all exist are passed over.
+        form: a name in `FORMS`, of labels and probabilities; None: Zarr, NPY and TIFF images give their like.
+        match_spacing: whether to resample images to the pixel size the model was trained on, and the result back.
         predictor: a loaded one; else the run's is loaded.
         progress: told how far each image is.
 
@@ -151,34 +179,42 @@ def predict(
     Raises:
         RunError: the run cannot be used.
         UsageError: nothing to predict, two images with one name, or results that exist.
+        MissingExtra: a package that the form needs is not installed.
 
     Example:
         >>> list(predict("runs/cells", ["new/"], "masks/"))  # doctest: +SKIP
     """
     for name in save:
         lookup(dict.fromkeys(SAVES), name, "output")
+    if form is not None:
+        lookup(FORMS, form, "form")
+    if form in FORM_NEEDS:
+        load(*FORM_NEEDS[form])
     out, folder = Path(out), RunFolder(run)
     predictor = predictor or load_predictor(run)
-    classes = read_classes(member_runs(folder)[0].classes)
+    if match_spacing:
+        require_trained_spacing(predictor.plan.data)
+    member, kinds = member_runs(folder)[0], {way.kind for way in predictor.ways}
+    classes = read_classes(member.classes)
     jobs = list_inputs(inputs)
-    targets = {name: _targets(out / name, path, save, classes) for name, path in jobs.items()}
+    targets = {name: _targets(out / name, path, save, classes, form) for name, path in jobs.items()}
     _require_free(targets, jobs, overwrite, skip_existing)
     approximation, pixels = Approximation(predictor), partial(_pixels, jobs.values())
+    format = "cog" if form == "cog" else None
     for name, path in jobs.items():
         if skip_existing and all(target.exists() for target in targets[name].values()):
             continue
         try:
-            source = _fitted(_opened(path, predictor.plan, save), predictor.plan)
-            notes = _other_scale(source, predictor.plan)
+            source, seen = _opened(path, predictor.plan, save, match_spacing)
+            results = Results(source, classes, targets[name], predictor.plan.data.num_classes, format)
+            notes = _scale_notes(source, seen, predictor.plan) + type_notes(source.dtype, trained_type(member), kinds)
             told = partial(_tell, progress, name, math.prod(source.shape))
             if source.in_memory:
                 notes += choose_runtime(predictor, pixels)
-                notes += _predict_one(source, predictor, classes, targets[name], approximation, told)
+                notes += _predict_one(results, seen, predictor, approximation, told)
             else:
                 parts = (out / name).with_name(f".{Path(name).name}.journal")
-                notes += predict_large(
-                    source, predictor, classes, targets[name], parts, approximation, told, pixels=pixels
-                )
+                notes += predict_large(results, seen, predictor, parts, approximation, told, pixels=pixels)
             yield Prediction(name, tuple(targets[name].values()), notes=notes)
         except InputError as error:
             yield Prediction(name, fault=error)
@@ -215,8 +251,8 @@ def list_inputs(inputs: Sequence[str | PathLike[str]]) -> dict[str, Path]:
 
 def _named(entry: Path) -> list[tuple[str, Path]]:
     """The images an input stands for, each with its name below the output folder."""
-    if entry.is_dir():
-        files = [path for path in sorted(entry.rglob("*")) if is_image_path(path)]
+    if entry.is_dir() and not is_image_path(entry):
+        files = [path for path in files_below(entry) if is_image_path(path)]
         if not files:
             raise UsageError("holds no images", file=entry, mend="name image files, or a folder with some")
         return [(path.relative_to(entry).with_suffix("").as_posix(), path) for path in files]
@@ -225,10 +261,11 @@ def _named(entry: Path) -> list[tuple[str, Path]]:
     return [(entry.stem, entry)]
 
 
-def _targets(base: Path, source: Path, save: Sequence[str], classes: Classes) -> dict[str, Path]:
+def _targets(base: Path, source: Path, save: Sequence[str], classes: Classes, form: str | None) -> dict[str, Path]:
     wide = classes.encoding == "values" and classes.dtype not in ("bool", "uint8", "uint16")  # more than PNG holds
-    label = ".tif" if wide or source.suffix.lower() in (".tif", ".tiff", ".npy") else ".png"
-    names = {"labels": label, "probabilities": "_probabilities.tif", "overlay": "_overlay.png"}
+    label = FORMS[form] if form else OWN_FORM.get(source.suffix.lower(), ".tif" if wide else ".png")
+    probability = ".tif" if label == ".png" else label
+    names = {"labels": label, "probabilities": f"_probabilities{probability}", "overlay": "_overlay.png"}
     return {kind: base.with_name(base.name + names[kind]) for kind in save}
 
 
@@ -251,24 +288,23 @@ def _require_free(
             raise UsageError("a result exists already", found=existing[0], mend=mend)
 
 
-def _opened(path: Path, plan: Plan, save: Sequence[str]) -> Source:
-    result_bytes = 4 * plan.data.num_classes if "probabilities" in save else 1
-    return open_source(path, most=IN_MEMORY, result_bytes=result_bytes)
+def _opened(path: Path, plan: Plan, save: Sequence[str], match_spacing: bool) -> tuple[Source, Source]:
+    """The image, and as the model is to see it: itself, or in pixels of the trained size."""
+    shape, pixel_bytes = None, 4 * plan.data.num_classes if "probabilities" in save else 1
+    if match_spacing:
+        header = read_header(path)
+        shape = matched_shape(path, header.shape[1:], header.geometry, plan.data)
+        growth = max(1.0, math.prod(shape) / math.prod(header.shape[1:]))
+        pixel_bytes = math.ceil(growth * (4 * plan.data.num_classes + header.shape[0] * header.dtype.itemsize))
+    source = _fitted(open_source(path, most=IN_MEMORY, result_bytes=pixel_bytes), plan)
+    return source, source if shape in (None, source.shape) else resampled(source, shape)
 
 
-def _other_scale(source: Source, plan: Plan) -> tuple[str, ...]:
-    """What to say of an image whose pixels have another size than those the model was trained on."""
-    own, trained, unit = source.geometry.spacing, plan.data.spacing, plan.data.unit
-    if own is None or trained is None or source.geometry.unit != unit or len(own) != len(trained):
-        return ()
-    ratios = [theirs / ours for ours, theirs in zip(own, trained, strict=True)]
-    if all(1 / OTHER_SCALE < ratio < OTHER_SCALE for ratio in ratios):
-        return ()
-    sizes = [" × ".join(f"{size:g}" for size in sizes) for sizes in (own, trained)]
-    times = " × ".join(f"{ratio:.2g}" for ratio in ratios)
-    return (
-        f"pixels of {sizes[0]} {unit}, trained on {sizes[1]} {unit}: things look {times} times as large to the model",
-    )
+def _scale_notes(source: Source, seen: Source, plan: Plan) -> tuple[str, ...]:
+    if seen is source:
+        return scale_notes(source.geometry, plan.data)
+    sizes = [" × ".join(map(str, one.shape)) for one in (source, seen)]
+    return (f"resampled from {sizes[0]} to {sizes[1]} pixels of the trained size, and back",)
 
 
 def _tell(progress: Progress, name: str, pixels: int, share: float, predicting: bool = True) -> None:
@@ -276,37 +312,52 @@ def _tell(progress: Progress, name: str, pixels: int, share: float, predicting: 
 
 
 def _predict_one(
-    source: Source,
+    results: Results,
+    seen: Source,
     predictor: Predictor,
-    classes: Classes,
-    targets: dict[str, Path],
     approximation: Approximation,
     told: Callable[[float], None],
 ) -> tuple[str, ...]:
     """Predict an image and write what was asked for; returns what the user should know."""
-    predictor.require_match(source)
-    image = source.image()
+    predictor.require_match(seen)
+    source, targets, classes = results.source, results.targets, results.classes
+    image, matched = seen.image(), seen is not source
     notes = image.notes
     if predictor.approximates(image.shape):
-        notes += approximation.notes(source, predictor.measure(image))
+        notes += approximation.notes(seen, predictor.measure(image))
     missing = without_data(image.pixels, image.nodata)
-    if "probabilities" in targets:
+    probabilities = None
+    if "probabilities" in targets or matched:
         probabilities = predictor.probabilities(image, progress=told)
         labels = probabilities.argmax(0).astype(np.uint8)
         if missing is not None:
             probabilities[:, missing] = np.nan
-        geometry = image.geometry.with_nodata(None if image.nodata is None else math.nan)
-        write_image(targets["probabilities"], probabilities, geometry=geometry)
     else:
         labels = predictor.labels(image, progress=told)
     if missing is not None:
         labels[missing] = IGNORE
+    if probabilities is not None and matched:
+        image, (labels, probabilities) = source.image(), _on_own_grid(probabilities, source)
+    if probabilities is not None and "probabilities" in targets:
+        geometry = image.geometry.with_nodata(None if image.nodata is None else math.nan)
+        path, names = targets["probabilities"], classes.names
+        write_image(path, probabilities, geometry=geometry, channels=names, format=results.format)
     if "labels" in targets:
-        write_labels(targets["labels"], labels, classes, image)
+        write_labels(targets["labels"], labels, classes, image, format=results.format)
     if "overlay" in targets:
         picture = overlay(to_rgb(image), middle_plane(labels), None, classes)
         write_image(targets["overlay"], np.moveaxis(picture, -1, 0))
     return notes
+
+
+def _on_own_grid(
+    probabilities: npt.NDArray[np.float32], source: Source
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """Labels *S and probabilities K *S of an image, of the probabilities K *S of the resampled one."""
+    read = lambda channel, window: probabilities[(channel, *window)]  # noqa: E731
+    own = OwnGrid(read, source, probabilities.shape[1:], len(probabilities))
+    whole = tuple(slice(0, extent) for extent in source.shape)
+    return own.labels(whole), np.stack([own.probabilities(channel, whole) for channel in range(len(probabilities))])
 
 
 def middle_plane(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -314,16 +365,18 @@ def middle_plane(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return labels if labels.ndim == 2 else labels[labels.shape[0] // 2]
 
 
-def write_labels(path: Path, labels: npt.NDArray[np.uint8], classes: Classes, image: Image) -> None:
+def write_labels(
+    path: Path, labels: npt.NDArray[np.uint8], classes: Classes, image: Image, *, format: str | None = None
+) -> None:
     """Write a label map as the training masks were written: values, colours, palette, or numbered objects."""
     stated, nodata = classes_with_missing(classes, image.nodata)
     geometry = image.geometry.with_nodata(nodata)
     if classes.encoding == "instances":
-        write_mask(path, instance_mask(labels == 1), geometry=geometry)
+        write_mask(path, instance_mask(labels == 1), geometry=geometry, format=format)
     else:
         palette = _palette(stated) if classes.palette and path.suffix == ".png" else None
         coloured = classes.encoding == "colours"
-        write_mask(path, stated.encode(labels), palette=palette, geometry=geometry, colours=coloured)
+        write_mask(path, stated.encode(labels), palette=palette, geometry=geometry, colours=coloured, format=format)
 
 
 def _palette(classes: Classes) -> tuple[tuple[int, int, int], ...]:

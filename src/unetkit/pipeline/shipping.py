@@ -17,7 +17,7 @@ from unetkit.export.graph import InputType
 from unetkit.export.write import Exported, require_formats, require_free, write_exports
 from unetkit.image import Image
 from unetkit.pipeline.assess import Scope, find_scope
-from unetkit.pipeline.infer import load_predictor, match_channels, member_runs, middle_plane
+from unetkit.pipeline.infer import load_predictor, match_channels, member_runs, middle_plane, trained_type
 from unetkit.plan import Plan
 from unetkit.report.overlay import overlay, to_rgb
 from unetkit.training import RunFolder
@@ -101,7 +101,7 @@ def export(
 
 def _training_type(run: RunFolder) -> InputType:
     """What most training images are stored as, where a graph can take that."""
-    stored = ((run.read_json("data.json") or {}).get("fingerprint") or {}).get("dtype")
+    stored = trained_type(run)
     return next((known for known in get_args(InputType) if known == stored), "float32")
 
 

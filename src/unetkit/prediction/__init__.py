@@ -4,6 +4,7 @@ from unetkit.prediction.deviation import deviation
 from unetkit.prediction.fastest import choose_runtime
 from unetkit.prediction.journal import Journal
 from unetkit.prediction.predictor import WHOLE, Piece, Predictor, to_labels
+from unetkit.prediction.resample import OwnGrid, resampled
 from unetkit.prediction.size import best_tile
 from unetkit.prediction.source import Source, measure_source, open_source, require_finite, source_of
 from unetkit.prediction.tiles import Tile, tiles
@@ -11,6 +12,7 @@ from unetkit.prediction.tiles import Tile, tiles
 __all__ = [
     "WHOLE",
     "Journal",
+    "OwnGrid",
     "Piece",
     "Predictor",
     "Source",
@@ -21,6 +23,7 @@ __all__ = [
     "measure_source",
     "open_source",
     "require_finite",
+    "resampled",
     "source_of",
     "tiles",
     "to_labels",

@@ -14,6 +14,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from unetkit.classes import has_background
 from unetkit.files import write_text
 from unetkit.report import charts, story, svg
 from unetkit.report.curves import duration, readout, training_curves
@@ -29,7 +30,6 @@ from unetkit.report.overlay import (
     WRONG_CLASS,
     blend,
     error_kinds,
-    has_background,
     overlay,
     paint_errors,
     paint_labels,

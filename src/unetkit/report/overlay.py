@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from unetkit.classes import IGNORE, Classes
+from unetkit.classes import IGNORE, Classes, has_background
 from unetkit.errors import InputError
-from unetkit.image import Image
+from unetkit.image import Image, without_data
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -33,11 +33,6 @@ SHARE_COLOURS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253
 """From 0 to 1: five colours of viridis, evenly spaced, whose lightness alone tells them apart."""
 
 _SHARE_OPACITY = 165
-
-
-def has_background(classes: Classes) -> bool:
-    """Whether class 0 is what is left when nothing is there: of two classes always, else when it is named so."""
-    return len(classes) == 2 or "background" in classes.names[0].lower() or classes.names[0].lower() == "bg"
 
 
 def label_colours(classes: Classes) -> Bytes:
@@ -168,7 +163,7 @@ def to_rgb(image: Image) -> Bytes:
 
     The 0.5th to 99.5th percentile are stretched to black and white: jointly for RGB, so that hues stay; one by one for
     other channels. One channel is grey; two are green and magenta; of more, those named red, green and blue are
-    shown, else the first three. Of a volume, the middle plane. Pixels that are not finite become black.
+    shown, else the first three. Of a volume, the middle plane. Pixels without data, or not finite, become black.
 
     Args:
         image: pixels C H W or C D H W.
@@ -183,6 +178,9 @@ def to_rgb(image: Image) -> Bytes:
     pixels = image.pixels
     if pixels.ndim == 4:
         pixels = pixels[:, pixels.shape[1] // 2]
+    missing = without_data(pixels, image.nodata)
+    if missing is not None:
+        pixels = np.where(missing, np.nan, pixels)
     count = len(pixels)
     if count == 1:
         grey = _stretch(pixels)[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,14 +19,17 @@ EXAMPLE = {2: (40, 52), 3: (9, 10, 13)}
 """Sizes that a program is recorded with. It holds for all others."""
 
 
-def record(module: nn.Module, channels: int, spatial_dims: int, dtype: torch.dtype) -> torch.export.ExportedProgram:
+def record(
+    module: nn.Module, channels: int, spatial_dims: int, dtype: torch.dtype, *further: Tensor
+) -> torch.export.ExportedProgram:
     """A module as a program for images of any size from one pixel up.
 
     Args:
-        module: takes 1 C *S.
+        module: takes 1 C *S first.
         channels: C.
         spatial_dims: 2 or 3.
         dtype: of the image.
+        further: examples of what else the module takes, whose sizes are fixed.
 
     Raises:
         UnetkitError: this torch cannot record programs for every size.
@@ -45,7 +48,8 @@ def record(module: nn.Module, channels: int, spatial_dims: int, dtype: torch.dty
     # Else sizes that are 1 at the coarsest level of the example, or are not, would be taken for a promise.
     oblivious = _config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
     with oblivious, torch.no_grad():
-        program = torch.export.export(module, (example,), dynamic_shapes=(sizes,), strict=False)
+        inputs, free = (example, *further), (sizes, *[None] * len(further))
+        program = torch.export.export(module, inputs, dynamic_shapes=free, strict=False)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # it would tell the paths of this machine to everybody
     return program
@@ -56,6 +60,7 @@ def to_onnx(
     spatial_dims: int,
     facts: Mapping[str, str],
     *,
+    inputs: Sequence[str] = ("image",),
     output: str = "probabilities",
 ) -> Any:
     """An `onnx.ModelProto`: image in, one tensor out; BatchNorm within convolutions, sizes free, weights inside.
@@ -64,6 +69,7 @@ def to_onnx(
         program: from `record`.
         spatial_dims: 2 or 3.
         facts: what metadata_props shall say.
+        inputs: what the tensors that go in are called.
         output: what the tensor that comes out is called.
     """
     import onnx
@@ -78,7 +84,7 @@ def to_onnx(
                 program,
                 dynamo=True,
                 verbose=False,
-                input_names=["image"],
+                input_names=list(inputs),
                 output_names=[output],
                 external_data=False,
             )
@@ -92,8 +98,10 @@ def to_onnx(
     del model.graph.value_info[:]
     for value in (*model.graph.input, *model.graph.output):
         del value.metadata_props[:]
-        for axis, name in enumerate(AXES[spatial_dims], start=2):
-            value.type.tensor_type.shape.dim[axis].dim_param = name
+        sizes = value.type.tensor_type.shape.dim
+        if len(sizes) == 2 + spatial_dims:  # an image, or what is made of it pixel by pixel
+            for axis, name in zip(sizes[2:], AXES[spatial_dims], strict=True):
+                axis.dim_param = name
     onnx.helper.set_model_props(model, dict(facts))
     onnx.checker.check_model(model)
     return model

@@ -11,8 +11,8 @@ from unetkit.runtimes.network import Engine, Network
 from unetkit.runtimes.packages import load
 
 
-def run_onnx(model: bytes) -> Callable[[Array], Array]:
-    """The function that an ONNX file's content stands for: one array in, one out, with as many threads as torch has.
+def run_onnx(model: bytes) -> Callable[..., Array]:
+    """The function that an ONNX file's content stands for: arrays in, one out, with as many threads as torch has.
 
     Example:
         >>> run_onnx(Path("cells.onnx").read_bytes())(pixels)  # doctest: +SKIP
@@ -21,10 +21,10 @@ def run_onnx(model: bytes) -> Callable[[Array], Array]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
+    names = [one.name for one in session.get_inputs()]
 
-    def run(image: Array) -> Array:
-        result: Array = session.run(None, {name: image})[0]
+    def run(*inputs: Array) -> Array:
+        result: Array = session.run(None, dict(zip(names, inputs, strict=True)))[0]
         return result
 
     return run

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from typing import Any
 
-from unetkit.errors import MissingExtra
+from unetkit import extras
 
 REPORTER = "openvino_telemetry"
 """What `import openvino` reports its use with, over the network; where it is absent, OpenVINO does without."""
@@ -28,11 +27,8 @@ def load(package: str, extra: str) -> Any:
         >>> load("json", "onnx").dumps([1])
         '[1]'
     """
-    try:
-        with _without(REPORTER):
-            return import_module(package)
-    except ImportError as error:
-        raise MissingExtra(package, extra, error) from error
+    with _without(REPORTER):
+        return extras.load(package, extra)
 
 
 @contextmanager

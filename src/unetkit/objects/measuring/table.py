@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unetkit.errors import InputError, MissingExtra, UsageError
+from unetkit.errors import InputError, UsageError
+from unetkit.extras import load
 from unetkit.files import replacing
 
 Column = npt.NDArray[Any]
@@ -144,7 +144,7 @@ def check_table_path(path: str | PathLike[str]) -> None:
             "a table cannot be written so", file=path, found=f"suffix '{suffix}'", expected=".csv, .parquet"
         )
     if suffix == ".parquet":
-        _pyarrow()
+        load("pyarrow.parquet", "parquet")
 
 
 def _cells(values: Column) -> list[Any]:
@@ -163,15 +163,8 @@ def _cells(values: Column) -> list[Any]:
     return cells
 
 
-def _pyarrow() -> tuple[Any, Any]:
-    try:
-        return import_module("pyarrow"), import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise MissingExtra("pyarrow", "parquet", error) from error
-
-
 def _write_parquet(path: Path, table: Table) -> None:
-    arrow, parquet = _pyarrow()
+    arrow, parquet = load("pyarrow", "parquet"), load("pyarrow.parquet", "parquet")
     fields, arrays = [], []
     for name, values in table.columns.items():
         array = arrow.array(values.tolist() if values.dtype.kind in "OU" else values, from_pandas=True)
