@@ -144,7 +144,7 @@ def check_table_path(path: str | PathLike[str]) -> None:
             "a table cannot be written so", file=path, found=f"suffix '{suffix}'", expected=".csv, .parquet"
         )
     if suffix == ".parquet":
-        load("pyarrow.parquet", "parquet")
+        load("pyarrow", "parquet")
 
 
 def _cells(values: Column) -> list[Any]:
