@@ -175,7 +175,8 @@ def show_summary(overall: Mapping[str, Any]) -> None:
     """How many objects of each class there are, and what they are like."""
     out = console()
     removed = f", {overall['removed']} removed by rules" if overall["removed"] else ""
-    out.print(f"{overall['objects']} objects in {overall['images']} images{removed}; intervals {overall['intervals']}")
+    images = f"{overall['images']} image{'' if overall['images'] == 1 else 's'}"
+    out.print(f"{overall['objects']} objects in {images}{removed}; intervals {overall['intervals']}")
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("class", "what", "value", "interval"):
         table.add_column(column, justify="right" if column in ("value", "interval") else "left")
