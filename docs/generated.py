@@ -31,6 +31,7 @@ from unetkit.losses import LOSSES
 from unetkit.metrics import METRICS, instances
 from unetkit.metrics.instances import OBJECT_METRICS, kinds
 from unetkit.models import MODELS
+from unetkit.objects.measuring import DEFINITIONS
 from unetkit.plan import DataPlan, PredictionPlan, TrainingPlan
 
 MARK = re.compile(r"^\{\{ ([a-z_]+) \}\}$", re.MULTILINE)
@@ -176,6 +177,11 @@ def object_columns() -> str:
     return ", ".join(f"`{name}`" for name in OBJECT_COLUMNS)
 
 
+def measured_columns() -> str:
+    """The columns of a table of objects."""
+    return _table(("column", "what it is"), [(f"`{name}`", text) for name, text in DEFINITIONS.items()])
+
+
 def error_tree() -> str:
     """The errors as they are drawn in their module."""
     tree = (inspect.getdoc(errors) or "").partition("\n\n")[2]
@@ -186,7 +192,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     part.__name__: part
     for part in (
         commands, plan_fields, classes_fields, models, losses, augmentations, scores, object_scores, object_kinds,
-        empty_cases, object_empty_cases, formats, exports, rules, columns, object_columns, error_tree,
+        empty_cases, object_empty_cases, formats, exports, rules, columns, object_columns, measured_columns, error_tree,
     )
 }  # fmt: skip
 

@@ -22,6 +22,7 @@ from unetkit.losses import LOSSES
 from unetkit.metrics import METRICS
 from unetkit.metrics.instances import OBJECT_METRICS
 from unetkit.models import MODELS
+from unetkit.objects.measuring import DEFINITIONS
 from unetkit.plan import Plan
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -131,6 +132,7 @@ def parts() -> Mapping[str, Callable[[], str]]:
         ("formats", FORMATS),
         ("exports", EXPORTS),
         ("rules", RULES),
+        ("object_columns", DEFINITIONS),
     ],
 )
 def test_every_registered_name_has_its_row(

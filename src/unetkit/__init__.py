@@ -7,6 +7,7 @@ The verbs of the command line are functions here, loaded when they are first use
     cross_validate              as many models as folds
     predict, load_predictor     masks for new images; a model in memory
     evaluate, score_folders     scores of a run; of masks made by anyone
+    measure_files               the objects of label files made by anyone, in one table
 """
 
 import os
@@ -28,6 +29,7 @@ _HOMES = {
     "evaluate": "unetkit.pipeline",
     "fix": "unetkit.dataset.fix",
     "load_predictor": "unetkit.pipeline",
+    "measure_files": "unetkit.measuring",
     "predict": "unetkit.pipeline",
     "prepare": "unetkit.pipeline",
     "read_image": "unetkit.formats",

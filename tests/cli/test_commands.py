@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from tests.conftest import draw_discs
+from unetkit.cli import app
 from unetkit.formats import read_image, read_mask
 
 TINY = ["--model", "unet", "--set", "model.width=4", "--set", "model.depth=2", "--set", "training.patch=[32, 32]"]
@@ -202,3 +204,39 @@ def test_importing_and_asking_for_help_do_not_load_torch() -> None:
 def test_training_does_not_load_what_only_comparing_needs() -> None:
     code = "import sys, unetkit.cli.live; assert 'unetkit.compare' not in sys.modules, 'compare was imported'"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_measure_writes_a_table_and_its_summary(tmp_path: Path) -> None:
+    discs = draw_discs(tmp_path / "data", images=3)
+    out = tmp_path / "out" / "cells.csv"
+    said = unetkit(
+        "measure", discs / "masks", "--image", discs / "images", "--out", out, "--keep", "area_um2 > 20",
+        "--spacing", 0.5, "--unit", "um",
+    ).stdout  # fmt: skip
+    assert "read as masks of the classes" in said
+    header, *rows = out.read_text().splitlines()
+    assert header.startswith("image,id,class,centroid_row_px")
+    assert {row.rpartition(",")[2] for row in rows} == {"", "area_um2 > 20"}
+    assert (tmp_path / "out" / "cells_summary.csv").is_file()
+    spoken = json.loads(unetkit("measure", discs / "masks", "--out", out, "--json").stdout)
+    assert spoken["objects"] == len(rows)
+    assert len(spoken["files"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--keep", "aera_px > 3"], "did you mean 'area_px'"),
+        (["--spacing", "0.5"], "--unit um"),
+        (["--spacing", "x", "--unit", "um"], "above 0"),
+        (["--out", "table.xls"], ".parquet"),
+    ],
+)
+def test_measure_says_what_is_wrong_and_writes_nothing(
+    options: list[str], said: str, discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["measure", str(discs / "masks"), "--out", "table.csv", *options])
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert not list(tmp_path.iterdir())

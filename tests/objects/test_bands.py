@@ -10,22 +10,26 @@ from hypothesis import strategies as st
 from unetkit.objects import BandedObjects, label_components
 
 
-def require_same(mask: np.ndarray, band: int) -> None:
-    objects = BandedObjects(lambda start, stop: mask[start:stop], len(mask), band)
+def require_same(mask: np.ndarray, band: int, connectivity: int = 1) -> None:
+    objects = BandedObjects(lambda start, stop: mask[start:stop], len(mask), band, connectivity=connectivity)
     found = np.concatenate([objects.ids(start) for start in range(0, len(mask), band)])
-    expected = label_components(mask)
+    expected = label_components(mask, connectivity=connectivity)
     assert np.array_equal(found, expected)
     assert objects.count == expected.max()
 
 
-@given(st.integers(1, 12), st.integers(1, 9), st.integers(1, 7), st.floats(0.1, 0.9), st.integers(0, 2**32 - 1))
-def test_any_mask_in_any_bands(height: int, width: int, band: int, share: float, seed: int) -> None:
-    require_same(np.random.default_rng(seed).random((height, width)) < share, band)
+@given(
+    st.integers(1, 12), st.integers(1, 9), st.integers(1, 7), st.floats(0.1, 0.9), st.integers(0, 2**32 - 1),
+    st.integers(1, 2),
+)  # fmt: skip
+def test_any_mask_in_any_bands(height: int, width: int, band: int, share: float, seed: int, connectivity: int) -> None:
+    require_same(np.random.default_rng(seed).random((height, width)) < share, band, connectivity)
 
 
 @pytest.mark.parametrize("band", [1, 2, 5])
-def test_volumes(band: int) -> None:
-    require_same(np.random.default_rng(0).random((9, 8, 7)) < 0.35, band)
+@pytest.mark.parametrize("connectivity", [1, 2, 3])
+def test_volumes(band: int, connectivity: int) -> None:
+    require_same(np.random.default_rng(0).random((9, 8, 7)) < (0.35, 0.15, 0.1)[connectivity - 1], band, connectivity)
 
 
 def test_a_comb_whose_teeth_meet_last_is_one_object() -> None:

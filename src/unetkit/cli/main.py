@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from unetkit.cli.judging import compare, evaluate, quantize, score
+from unetkit.cli.measuring import measure
 from unetkit.cli.options import (
     AllowLeakage,
     Data,
@@ -257,6 +258,7 @@ def export(
 app.command()(evaluate)
 app.command()(quantize)
 app.command()(score)
+app.command()(measure)
 app.command()(compare)
 
 

@@ -189,3 +189,22 @@ def _facts(out: Console, facts: Any) -> None:
     for label, value in facts:
         table.add_row(escape(str(label)), escape(str(value)))
     out.print(table)
+
+
+def show_summary(overall: Mapping[str, Any]) -> None:
+    """How many objects of each class there are, and what they are like."""
+    out = console()
+    removed = f", {overall['removed']} removed by rules" if overall["removed"] else ""
+    images = f"{overall['images']} image{'' if overall['images'] == 1 else 's'}"
+    out.print(f"{overall['objects']} objects in {images}{removed}; intervals {overall['intervals']}")
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("class", "what", "value", "interval"):
+        table.add_column(column, justify="right" if column in ("value", "interval") else "left")
+    for name, one in overall["classes"].items():
+        rows = [(f"{what}, per image", numbers, "mean") for what, numbers in one["per_image"].items()]
+        rows += [(f"{what}, median", numbers, "median") for what, numbers in one["medians"].items()]
+        for what, numbers, key in rows:
+            if numbers[key] is not None:
+                ends = "" if numbers["low"] is None else f"{numbers['low']:.4g} to {numbers['high']:.4g}"
+                table.add_row(escape(name), what, f"{numbers[key]:.4g}", ends)
+    out.print(table)

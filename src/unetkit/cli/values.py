@@ -56,6 +56,27 @@ def levels(text: str) -> tuple[int, ...] | None:
     return tuple(int(part) for part in parts)
 
 
+def numbers(text: str) -> tuple[float, ...]:
+    """Numbers above 0 with commas, such as 0.5 or 2,0.5,0.5.
+
+    Raises:
+        UsageError: something else.
+
+    Example:
+        >>> numbers("2, 0.5")
+        (2.0, 0.5)
+    """
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or not all(0 < number < float("inf") for number in found):
+        raise UsageError(
+            "the numbers are not understood", found=repr(text), expected="above 0, such as 0.5 or 2,0.5,0.5"
+        )
+    return found
+
+
 def tile_side(text: str | None) -> int | None:
     """The side of the tiles, such as 512; more than any image has, for "whole".
 

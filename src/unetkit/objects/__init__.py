@@ -1,20 +1,27 @@
-"""Objects: connected regions of a class, their sizes, and which of them a prediction found."""
+"""Objects: connected regions of a class, which of them a prediction found, and all that can be measured of them."""
 
 from __future__ import annotations
 
 from unetkit.objects.bands import BandedObjects
 from unetkit.objects.components import fewest_bits, instance_mask, label_components, remove_small
+from unetkit.objects.measuring import Accumulator, Table, apply_rule, keep_objects, measure, write_table
 from unetkit.objects.object_map import ObjectMap
 from unetkit.objects.sizes import FoundObject, equivalent_diameters, found_objects
 
 __all__ = [
+    "Accumulator",
     "BandedObjects",
     "FoundObject",
     "ObjectMap",
+    "Table",
+    "apply_rule",
     "equivalent_diameters",
     "fewest_bits",
     "found_objects",
     "instance_mask",
+    "keep_objects",
     "label_components",
+    "measure",
     "remove_small",
+    "write_table",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ class BandedObjects:
         read: (start, stop) along the first axis -> bool (stop - start) *others.
         extent: of the first axis.
         band: rows (planes) that are looked at together.
+        connectivity: as for `label_components`.
 
     Attributes:
         count: of regions; they are numbered 1 to that in row-major order of their first pixel.
@@ -33,8 +35,8 @@ class BandedObjects:
         1
     """
 
-    def __init__(self, read: Callable[[int, int], Mask], extent: int, band: int) -> None:
-        self._read, self._extent, self._band = read, extent, band
+    def __init__(self, read: Callable[[int, int], Mask], extent: int, band: int, *, connectivity: int = 1) -> None:
+        self._read, self._extent, self._band, self._connectivity = read, extent, band, connectivity
         self._before: list[int] = []  # regions in earlier bands
         parents = np.zeros(1, np.int64)  # of the regions as the bands know them; 0 is the background
         edge: Ids | None = None
@@ -44,10 +46,11 @@ class BandedObjects:
             self._before.append(first)
             parents = np.concatenate([parents, np.arange(first + 1, first + found + 1)])
             if edge is not None:
-                meeting = (edge > 0) & (ids[0] > 0)
-                pairs = np.unique(np.stack([edge[meeting], ids[0][meeting] + first]), axis=1)
-                for above, below in pairs.T.tolist():
-                    _join(parents, above, below)
+                for one, two in seam_neighbours(edge.shape, connectivity):
+                    meeting = (edge[one] > 0) & (ids[0][two] > 0)
+                    pairs = np.unique(np.stack([edge[one][meeting], ids[0][two][meeting] + first]), axis=1)
+                    for above, below in pairs.T.tolist():
+                        _join(parents, above, below)
             edge = np.where(ids[-1] > 0, ids[-1] + first, 0)
         roots = parents
         while not np.array_equal(roots, roots[roots]):
@@ -66,8 +69,29 @@ class BandedObjects:
 
     def _label(self, start: int) -> tuple[Ids, int]:
         mask = self._read(start, min(start + self._band, self._extent))
-        ids, found = label(mask, generate_binary_structure(mask.ndim, 1))
+        ids, found = label(mask, generate_binary_structure(mask.ndim, self._connectivity))
         return ids, int(found)
+
+
+def seam_neighbours(shape: tuple[int, ...], connectivity: int) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+    """Which pixels of the last row (plane) of a band are neighbours of which ones of the next band's first.
+
+    Args:
+        shape: of the row (plane).
+        connectivity: along how many axes a step to a neighbour may go, 1 being the step across the seam alone.
+
+    Yields:
+        The part of the one, and the part of the other that lies beside it, for each of the steps.
+
+    Example:
+        >>> len(list(seam_neighbours((5,), 1))), len(list(seam_neighbours((5,), 2)))
+        (1, 3)
+    """
+    for step in itertools.product((-1, 0, 1), repeat=len(shape)):
+        if np.count_nonzero(step) < connectivity:
+            both = zip(step, shape, strict=True)
+            ends = [(max(move, 0), size + min(move, 0), max(-move, 0), size + min(-move, 0)) for move, size in both]
+            yield tuple(slice(a, b) for a, b, _, _ in ends), tuple(slice(c, d) for _, _, c, d in ends)
 
 
 def _join(parents: npt.NDArray[np.int64], one: int, other: int) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 
+from unetkit.memory import free_memory
 from unetkit.prediction.predictor import Predictor
 
 CANDIDATES = {2: (128, 256, 512, 1024, 2048), 3: (16, 32, 48, 64, 96, 128)}
@@ -42,17 +40,6 @@ def best_tile(predictor: Predictor) -> int:
         return fitting[0] if fitting else CANDIDATES[dims][0]
     predictor.seconds(fitting[0])
     return max(fitting, key=lambda side: side**dims / predictor.seconds(side + 2 * halo))
-
-
-def free_memory() -> int:
-    """Bytes that can be had, as far as the system tells; 2 GB where it does not."""
-    meminfo = Path("/proc/meminfo")
-    if meminfo.is_file():
-        lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
-        return int(lines.get("MemAvailable", "2000000 kB").split()[0]) * 1024
-    if hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return 2 * 10**9
 
 
 def bytes_per_pixel(model: nn.Module, channels: int, dims: int, grid: int) -> float:

@@ -42,7 +42,7 @@ def label_colours(classes: Classes) -> Bytes:
     return table
 
 
-def contours(labels: Bytes, width: int = 1) -> npt.NDArray[np.bool_]:
+def contours(labels: npt.NDArray[Any], width: int = 1) -> npt.NDArray[np.bool_]:
     """Pixels of a region that lie within `width` pixels of another region; the border of the image is none.
 
     Args:

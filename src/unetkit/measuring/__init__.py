@@ -1,0 +1,6 @@
+"""Measuring the objects in label files: a file or a folder in, one table out."""
+
+from unetkit.measuring.files import Measured, measure_files
+from unetkit.measuring.labels import Settings, compact_ids
+
+__all__ = ["Measured", "Settings", "compact_ids", "measure_files"]

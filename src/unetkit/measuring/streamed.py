@@ -1,0 +1,147 @@
+"""Measuring a label file that is never in memory as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unetkit.classes import Classes
+from unetkit.counting import Extent
+from unetkit.formats import read_header, read_window
+from unetkit.image import Array, Image, without_data
+from unetkit.measuring.labels import (
+    NAMES,
+    Settings,
+    compact_ids,
+    extent_of,
+    require_same_size,
+    spacing_of,
+    whole_numbers,
+)
+from unetkit.objects import Accumulator, BandedObjects, ObjectMap, Table
+from unetkit.objects.measuring import is_thin, names_of_channels, tabulate
+
+BAND = 2**25
+"""Pixels that are looked at together."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    """The objects of a file, band by band.
+
+    Args:
+        ids: (start, stop) -> ids 1 … n of a band.
+        classes: class index of each of the n objects.
+        originals: their numbers in the file; None where they have none.
+    """
+
+    ids: Callable[[int, int], npt.NDArray[Any]]
+    classes: npt.NDArray[np.uint8]
+    originals: npt.NDArray[Any] | None
+
+
+def measure_streamed(
+    path: Path, partner: Path | None, classes: Classes | None, settings: Settings, *, band: int = BAND
+) -> tuple[Table, Extent]:
+    """The table that measuring the whole file would give, but for what cannot be added up (see `Accumulator`).
+
+    Args:
+        path: a label file of one channel in a format that can be read in windows.
+        partner: the image, or None.
+        classes: what the numbers mean; None where they are numbers of objects.
+        settings: spacing, names, rules.
+        band: pixels that are looked at together.
+
+    Returns:
+        The table, and the size of the image.
+
+    Raises:
+        InputError: the image has another size.
+        FileError: a file that cannot be read, or with numbers that are no ids.
+    """
+    header = read_header(path)
+    shape = header.shape[1:]
+    rows = max(1, band // prod(shape[1:]))
+    starts = range(0, shape[0], rows)
+    labels = _numbered(path, shape, rows) if classes is None else _of_classes(path, shape, rows, classes)
+    names = NAMES if classes is None else classes.names
+    objects = ObjectMap(np.zeros((0,) * len(shape), np.uint32), labels.classes)
+    picture = read_header(partner) if partner is not None else None
+    require_same_size(partner, picture.shape[1:] if picture is not None else None, shape)
+    spacing, unit = spacing_of(path, len(shape), header.geometry, picture.geometry if picture else None, settings)
+    channels: tuple[str, ...] = ()
+    if partner is not None and picture is not None:
+        channels = names_of_channels(
+            Image(_band(partner, shape, 0, 1), channels=picture.channels), settings.channel_names
+        )
+    thin = is_thin(objects, names, settings.thin_classes)
+    seen = Accumulator(shape, objects.count, channels=len(channels), spacing=spacing, thin=thin)
+    for start in starts:
+        stop = min(start + rows, shape[0])
+        pixels = missing = None
+        if partner is not None and picture is not None:
+            pixels = _band(partner, shape, start, stop)
+            missing = without_data(pixels, picture.geometry.nodata)
+        seen.add(slice(start, stop), labels.ids(start, stop), pixels, missing)
+    table = tabulate(
+        seen.finish(),
+        objects,
+        shape,
+        spacing=spacing,
+        unit=unit,
+        class_names=names,
+        channel_names=channels,
+        thin=bool(settings.thin_classes),
+        ids=labels.originals,
+    )
+    return table, extent_of(shape, spacing, unit)
+
+
+def _band(path: Path, shape: tuple[int, ...], start: int, stop: int) -> Array:
+    return read_window(path, (slice(start, stop), *(slice(0, size) for size in shape[1:]))).pixels
+
+
+def _numbered(path: Path, shape: tuple[int, ...], rows: int) -> _Labels:
+    originals: npt.NDArray[Any] = np.zeros(0, np.uint64)
+    for start in range(0, shape[0], rows):
+        _, seen = compact_ids(_band(path, shape, start, min(start + rows, shape[0]))[0], path)
+        originals = np.union1d(originals, seen.astype(np.uint64))
+
+    def ids(start: int, stop: int) -> npt.NDArray[Any]:
+        small, seen = compact_ids(_band(path, shape, start, stop)[0], path)
+        number = np.concatenate(
+            [np.zeros(1, np.uint32), (np.searchsorted(originals, seen.astype(np.uint64)) + 1).astype(np.uint32)]
+        )
+        found: npt.NDArray[Any] = number[small]
+        return found
+
+    return _Labels(ids, np.ones(len(originals), np.uint8), whole_numbers(originals))
+
+
+def _of_classes(path: Path, shape: tuple[int, ...], rows: int, classes: Classes) -> _Labels:
+    def labels(start: int, stop: int) -> npt.NDArray[np.uint8]:
+        return classes.decode(_band(path, shape, start, stop)[0], file=path)
+
+    def of_class(index: int) -> Callable[[int, int], npt.NDArray[np.bool_]]:
+        return lambda start, stop: labels(start, stop) == index
+
+    found = [
+        BandedObjects(of_class(index), shape[0], rows, connectivity=len(shape)) for index in range(1, len(classes))
+    ]
+    before = np.cumsum([0, *(one.count for one in found)])
+
+    def ids(start: int, stop: int) -> npt.NDArray[Any]:
+        total = np.zeros((stop - start, *shape[1:]), np.uint32)
+        for one, first in zip(found, before.tolist(), strict=False):
+            own = one.ids(start)
+            total[own > 0] = own[own > 0] + np.uint32(first)
+        return total
+
+    numbers = np.repeat(np.arange(1, len(classes)), [one.count for one in found])
+    return _Labels(ids, numbers.astype(np.uint8), None)
