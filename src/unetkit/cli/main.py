@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from unetkit.cli.judging import compare, evaluate, quantize, score
+from unetkit.cli.objects import objects
 from unetkit.cli.options import (
     AllowLeakage,
     Data,
@@ -247,6 +248,7 @@ app.command()(evaluate)
 app.command()(quantize)
 app.command()(score)
 app.command()(compare)
+app.command()(objects)
 
 
 @app.command()
