@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
@@ -96,7 +96,9 @@ def export_labels(
                     )
                 geometry = header.geometry
             counts[name] = objects.count
-            written += put(ImageObjects(name, objects, known, geometry, file.name))
+            written += put(
+                ImageObjects(name, objects, known, geometry, (PurePosixPath(name).parent / file.name).as_posix())
+            )
     return ExportedObjects((*written, *shared_files(out, formats)), counts, known)
 
 
@@ -156,7 +158,7 @@ def _require_numbers(values: Any, file: Path | None) -> None:
     found = None
     if values.size and values.dtype.kind in "if" and values.min() < 0:
         found = f"down to {values.min()}"
-    elif values.dtype.kind == "f" and not np.array_equal(values, np.floor(values)):
+    elif values.dtype.kind == "f" and not (np.isfinite(values) & (values == np.floor(values))).all():
         found = "fractions, or values that are no numbers"
     elif values.dtype.kind not in "buif":
         found = f"type {values.dtype}"

@@ -24,15 +24,19 @@ def write_png(image: ImageObjects, path: Path) -> None:
     """A PNG of 16 bits.
 
     Raises:
-        FileError: more than 65535 objects, or a volume.
+        FileError: more than 65535 objects, a volume, or a geo-reference, which a PNG would lose.
     """
-    if image.objects.ids.ndim != 2 or image.objects.count > MOST:
-        volume = image.objects.ids.ndim != 2
+    faults = {
+        "a volume": image.objects.ids.ndim != 2,
+        f"{image.objects.count} objects": image.objects.count > MOST,
+        "a geo-reference": "geotiff" in image.geometry.extra,
+    }
+    if any(faults.values()):
         raise FileError(
             "a PNG cannot hold these objects",
-            file=path,
-            found="a volume" if volume else f"{image.objects.count} objects",
-            expected=f"an image with at most {MOST} objects",
+            file=image.name,
+            found=" and ".join(fault for fault, there in faults.items() if there),
+            expected=f"an image without geo-reference and with at most {MOST} objects",
             mend="name the format tiff",
         )
     write_mask(path, image.objects.ids.astype(np.uint16), geometry=image.geometry, colours=False)
