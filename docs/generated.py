@@ -31,6 +31,7 @@ from unetkit.losses import LOSSES
 from unetkit.metrics import METRICS
 from unetkit.models import MODELS
 from unetkit.plan import DataPlan, PredictionPlan, TrainingPlan
+from unetkit.vector import OBJECT_FORMATS
 
 MARK = re.compile(r"^\{\{ ([a-z_]+) \}\}$", re.MULTILINE)
 
@@ -140,6 +141,15 @@ def exports() -> str:
     return _table(("name", "what it is", "files", "extra"), rows)
 
 
+def object_formats() -> str:
+    """The registry of formats of objects."""
+    rows = [
+        (f"`{name}`", f.summary, ", ".join(f"`{file.format(name='NAME')}`" for file in (f.file, *(f.beside or ())[:1])))
+        for name, f in OBJECT_FORMATS.items()
+    ]
+    return _table(("name", "what it is", "files"), rows)
+
+
 def rules() -> str:
     """What `unetkit check` looks for."""
     rows = [(f"`{name}`", _summary(rule), "yes" if name in FIXES else "") for name, rule in RULES.items()]
@@ -161,7 +171,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     part.__name__: part
     for part in (
         commands, plan_fields, classes_fields, models, losses, augmentations, scores, empty_cases, formats, exports,
-        rules, columns, error_tree,
+        object_formats, rules, columns, error_tree,
     )
 }  # fmt: skip
 

@@ -21,6 +21,9 @@ from unetkit.vector.georeference import Georeference, georeference_of
 GEOGRAPHIC = range(4000, 5000)
 """EPSG's codes of most systems in degrees; their coordinates need more digits than lengths do."""
 
+TOGETHER = 1024
+"""Objects whose corners are brought into another coordinate system at a time."""
+
 
 @contextmanager
 def draw_qupath(image: ImageObjects, path: Path, say: Say) -> Iterator[Add]:
@@ -57,17 +60,28 @@ def draw_geojson(image: ImageObjects, path: Path, say: Say) -> Iterator[Add]:
         )
     decimals = 9 if known or place.epsg in GEOGRAPHIC else 4  # a tenth of a millimetre
 
-    def coordinates(ring: Ring) -> Any:
-        points = ring[::-1] if place.mirrored else ring  # outer rings anticlockwise on the map
-        return (place.on_earth(points) if known else place.places(points)).round(decimals).tolist()
-
     with _collection(path, system) as write:
+        waiting: list[Outline] = []
+
+        def flush() -> None:
+            rings = [ring for one in waiting for polygon in one.polygons for ring in polygon]
+            if place.mirrored:  # outer rings run anticlockwise on the map
+                rings = [ring[::-1] for ring in rings]
+            corners = np.concatenate([*rings, np.zeros((0, 2))])
+            placed = (place.on_earth(corners) if known else place.places(corners)).round(decimals)
+            each = iter(np.split(placed, np.cumsum([len(ring) for ring in rings])[:-1]))
+            for one in waiting:
+                about = {"object": one.id, "class": image.class_name(one.id), "pixels": one.area}
+                write(one, lambda ring: next(each).tolist(), {**about, **image.values(one.id)})
+            waiting.clear()
 
         def add(outline: Outline) -> None:
-            about = {"object": outline.id, "class": image.class_name(outline.id), "pixels": outline.area}
-            write(outline, coordinates, {**about, **image.values(outline.id)})
+            waiting.append(outline)
+            if len(waiting) == TOGETHER:
+                flush()
 
         yield add
+        flush()
 
 
 def _require_place(image: ImageObjects) -> Georeference:

@@ -7,13 +7,16 @@ ones first, each a character from "0" on, with a sixth bit where more follow.
 
 from __future__ import annotations
 
-from itertools import chain, pairwise
-
 import numpy as np
 import numpy.typing as npt
 
+Lengths = npt.NDArray[np.int64]
 
-def run_lengths(mask: npt.NDArray[np.bool_], corner: tuple[int, int], size: tuple[int, int]) -> list[int]:
+GROUPS = 13
+"""Of five bits, in a number of 64."""
+
+
+def run_lengths(mask: npt.NDArray[np.bool_], corner: tuple[int, int], size: tuple[int, int]) -> Lengths:
     """Lengths of the runs in column-major order, of an image that holds nothing but a mask.
 
     Args:
@@ -22,40 +25,33 @@ def run_lengths(mask: npt.NDArray[np.bool_], corner: tuple[int, int], size: tupl
         size: height and width of the image.
 
     Example:
-        >>> run_lengths(np.array([[True, True]]), (1, 0), (2, 2))
+        >>> run_lengths(np.array([[True, True]]), (1, 0), (2, 2)).tolist()
         [1, 1, 1, 1]
     """
     height, width = size
-    edges = np.diff(mask.T.astype(np.int8), prepend=0, append=0)  # w h+1, column by column
-    offset = corner[0] + height * (corner[1] + np.arange(len(edges)))
-    changes = []
-    for sign in (1, -1):
-        column, row = np.nonzero(edges == sign)
-        changes.append(offset[column] + row)
-    begins, ends = changes
+    edges = np.zeros((mask.shape[1], mask.shape[0] + 2), bool)  # column by column, with a margin
+    edges[:, 1:-1] = mask.T
+    column, row = np.nonzero(edges[:, 1:] != edges[:, :-1])  # where a run begins, and where it ends, in turn
+    places = (corner[1] + column) * height + corner[0] + row
+    begins, ends = places[0::2], places[1::2]
     apart = np.flatnonzero(begins[1:] != ends[:-1])  # a run that reaches the lower border may go on in the next column
-    begins = np.concatenate([begins[:1], begins[apart + 1]])
-    ends = np.concatenate([ends[apart], ends[-1:]])
-    positions = chain([0], np.stack([begins, ends], axis=1).reshape(-1).tolist())
-    lengths = [b - a for a, b in pairwise(positions)]
-    rest = height * width - int(ends[-1])
-    return [*lengths, rest] if rest else lengths
+    changes = np.stack([begins[np.append(0, apart + 1)], ends[np.append(apart, -1)]], axis=1).reshape(-1)
+    rest = height * width - changes[-1:]
+    return np.diff(changes, prepend=0, append=changes[-1:] + rest[rest > 0])
 
 
-def compress(lengths: list[int]) -> str:
+def compress(lengths: Lengths) -> str:
     """The lengths of runs as COCO's string.
 
     Example:
-        >>> compress([1, 1, 1, 1])
+        >>> compress(np.array([1, 1, 1, 1]))
         '1110'
     """
-    characters = []
-    for at, length in enumerate(lengths):
-        number = length - lengths[at - 2] if at > 2 else length
-        more = True
-        while more:
-            bits = number & 31
-            number >>= 5
-            more = number != (-1 if bits & 16 else 0)
-            characters.append(chr(48 + (bits | 32 if more else bits)))
-    return "".join(characters)
+    numbers = lengths.copy()
+    numbers[3:] -= lengths[1:-2]
+    shifted = numbers[:, None] >> (5 * np.arange(GROUPS))  # N G
+    bits = shifted & 31
+    unsaid = (shifted >> 5) != np.where(bits & 16, -1, 0)
+    more = np.minimum.accumulate(unsaid, axis=1)
+    used = np.concatenate([np.ones((len(numbers), 1), bool), more[:, :-1]], axis=1)
+    return bytes((48 + (bits | 32 * more))[used].astype(np.uint8)).decode("ascii")

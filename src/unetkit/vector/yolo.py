@@ -61,6 +61,8 @@ def join_rings(rings: list[Ring]) -> Ring:
         10
     """
     main = max(rings, key=len)
+    if len(rings) == 1:
+        return main
     tree = cKDTree(main)
     visits: dict[int, list[Ring]] = {}
     for ring in rings:
