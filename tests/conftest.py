@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from unetkit.formats import write_image, write_mask
+from unetkit.prediction import predictor
 
 # a shell's background job ignores Ctrl+C, and so would every process that the tests start and interrupt
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -49,3 +50,9 @@ def draw_discs(root: Path, *, images: int = 8, size: int = 64, seed: int = 0) ->
 def discs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight images of discs, not to be changed."""
     return draw_discs(tmp_path_factory.mktemp("data") / "discs")
+
+
+@pytest.fixture
+def narrow_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles are read with their halo and no more, so that a halo that is too narrow shows."""
+    monkeypatch.setattr(predictor, "LEAST", {2: 0, 3: 0})

@@ -23,6 +23,8 @@ from unetkit.pipeline import infer, large, predict, train
 from unetkit.pipeline.infer import load_predictor
 from unetkit.prediction import Predictor
 
+pytestmark = pytest.mark.usefixtures("narrow_tiles")
+
 ENCODINGS: dict[str, Callable[[np.ndarray], object]] = {
     "values": lambda labels: (labels * 50).astype(np.uint8),
     "colours": lambda labels: COLOURS[labels],

@@ -14,7 +14,9 @@ from unetkit.image import Image
 from unetkit.models import build_model
 from unetkit.plan import DataPlan, ModelPlan, Plan, TrainingPlan
 from unetkit.prediction import Predictor, tiles
-from unetkit.prediction.predictor import WHOLE_PIXELS
+from unetkit.prediction.predictor import LEAST, WHOLE, WHOLE_PIXELS
+
+pytestmark = pytest.mark.usefixtures("narrow_tiles")
 
 
 @given(
@@ -22,10 +24,17 @@ from unetkit.prediction.predictor import WHOLE_PIXELS
     st.integers(4, 20),
     st.integers(0, 9),
     st.sampled_from([1, 2, 4, 8]),
+    st.integers(0, 30),
 )
-def test_tiles_cover_every_pixel_once_on_the_grid(shape: list[int], size: int, halo: int, grid: int) -> None:
+def test_tiles_cover_every_pixel_once_on_the_grid(
+    shape: list[int], size: int, halo: int, grid: int, least: int
+) -> None:
     covered = np.zeros(shape, int)
-    for tile in tiles(shape, size, halo, grid):
+    for tile in tiles(shape, size, halo, grid, least=least):
+        for read, write, extent in zip(tile.read, tile.write, shape, strict=True):
+            assert 0 <= read.start <= max(write.start - halo, 0)
+            assert min(write.stop + halo, extent) <= read.stop <= extent
+            assert read.stop - read.start >= min(least, extent)
         covered[tile.write] += 1
         assert all(s.start % grid == 0 for s in (*tile.read, *tile.write))
         part = np.zeros(shape, int)
@@ -122,3 +131,16 @@ def test_by_the_plan_views_are_averaged_only_where_no_tiles_are_needed(monkeypat
     monkeypatch.setitem(WHOLE_PIXELS, 2, 1000)  # now it is a large image
     assert np.array_equal(by_plan.probabilities(image), plain.probabilities(image))
     assert not np.array_equal(asked.probabilities(image), plain.probabilities(image))
+
+
+def test_tiles_that_are_read_wide_enough_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On processors where this fails, `LEAST` is too small for their convolutions; rounding alone is then left."""
+    monkeypatch.undo()
+    torch.manual_seed(0)
+    model = build_model("unet", in_channels=3, num_classes=3, depth=2, width=8).eval()
+    plan = trained(channels=3)[1].changed({"model.width": 8}, "")
+    image = Image(np.random.default_rng(0).integers(0, 255, (3, 500, 620)).astype(np.uint8))
+    once, parts = (Predictor([model], plan, augment=False, tile=tile) for tile in (WHOLE, 128))
+    assert LEAST[2] == 256
+    difference = np.abs(once.log_probabilities(image) - parts.log_probabilities(image)).max()
+    assert difference == 0 or (difference < 1e-5 and torch.backends.cpu.get_cpu_capability() != "AVX2")

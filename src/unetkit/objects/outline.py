@@ -73,11 +73,13 @@ def outlines(objects: ObjectMap) -> Iterator[Outline]:
         return
     first, last = _rows(objects)
     band = first // max(1, BATCH // 4 // ids.shape[1])
-    for number in np.unique(band[first >= 0]):
-        members = band == number
+    numbers = np.unique(band[first >= 0])
+    for number in numbers:
+        members = (band == number) & (first >= 0)
         top, bottom = first[members].min(), last[members].max() + 1
         part = ids[top:bottom]
-        yield from _grouped(follow_cracks(part * members[part]), int(top))
+        own = part * members[part] if len(numbers) > 1 else part
+        yield from _grouped(follow_cracks(own), int(top))
 
 
 def _grouped(loops: Loops, top: int = 0) -> Iterator[Outline]:

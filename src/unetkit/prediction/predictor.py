@@ -38,6 +38,10 @@ WHOLE_PIXELS = {2: 2_300_000, 3: 2_100_000}
 WHOLE = 2**31
 """As a tile's side: larger than any image."""
 
+LEAST = {2: 256, 3: 0}
+"""Pixels that are read along each axis at least, though a tile be narrow: on smaller arrays convolutions of PyTorch add
+in another order; from here on tiles gave the same bits as one pass."""
+
 TILE = {2: 1024, 3: 64}
 OVERLAP = {2: 256, 3: 32}
 """Of such windows, where half a window is not less."""
@@ -203,7 +207,8 @@ class Predictor:
         views = [self._views(plan, part_of or source.shape) for plan in self.plans]
         if not self.approximates(source.shape, tile=size):
             prepare = partial(self._prepare, source, statistics, find_missing)
-            wanted = (cut for cut in tiles(source.shape, size, self.halo, self.grid) if edges_of(cut.write) not in done)
+            cuts = tiles(source.shape, size, self.halo, self.grid, least=LEAST[len(source.shape)])
+            wanted = (cut for cut in cuts if edges_of(cut.write) not in done)
             yield from self._tiled(map(prepare, wanted) if source.in_memory else ahead(map(prepare, wanted)), views)
         else:
 

@@ -32,7 +32,7 @@ class Tile:
     inner: Window
 
 
-def tiles(shape: Sequence[int], size: int, halo: int, grid: int) -> Iterator[Tile]:
+def tiles(shape: Sequence[int], size: int, halo: int, grid: int, *, least: int = 0) -> Iterator[Tile]:
     """Cut a shape into tiles.
 
     Args:
@@ -40,6 +40,7 @@ def tiles(shape: Sequence[int], size: int, halo: int, grid: int) -> Iterator[Til
         size: side of the owned part; rounded up to a multiple of `grid`.
         halo: context on each side in pixels; rounded up to a multiple of `grid`.
         grid: 2 ** number of poolings.
+        least: what is read is at least so many pixels along each axis, where the image has them.
 
     Yields:
         Tiles in row-major order; their `write` windows cover the shape once.
@@ -51,9 +52,16 @@ def tiles(shape: Sequence[int], size: int, halo: int, grid: int) -> Iterator[Til
     size, halo = -(-size // grid) * grid, -(-halo // grid) * grid
     for starts in product(*(range(0, extent, size) for extent in shape)):
         write = tuple(slice(a, min(a + size, n)) for a, n in zip(starts, shape, strict=True))
-        read = tuple(slice(max(w.start - halo, 0), min(w.stop + halo, n)) for w, n in zip(write, shape, strict=True))
+        read = tuple(_read(w, n, halo, grid, least) for w, n in zip(write, shape, strict=True))
         inner = tuple(slice(w.start - r.start, w.stop - r.start) for w, r in zip(write, read, strict=True))
         yield Tile(read, write, inner)
+
+
+def _read(write: slice, extent: int, halo: int, grid: int, least: int) -> slice:
+    """A tile's part of an axis with its halo and more where that is little, begun on the grid."""
+    start, stop = max(write.start - halo, 0), min(write.stop + halo, extent)
+    stop = min(max(stop, start + least), extent)
+    return slice(max(min(start, (stop - least) // grid * grid), 0), stop)
 
 
 def edges_of(window: Window) -> Edges:
