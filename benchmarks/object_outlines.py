@@ -124,7 +124,12 @@ def main() -> None:
     arguments = parser.parse_args()
     objects = scattered(arguments.side, arguments.objects)
     area: npt.NDArray[np.bool_] = objects.ids > 0
-    lines = ["# Outlines of objects", "", f"`python benchmarks/object_outlines.py`, {date.today()}", ""]
+    lines = [
+        "# Outlines of objects",
+        "",
+        f"`python benchmarks/object_outlines.py --repeats {arguments.repeats}`, {date.today()}",
+        "",
+    ]
     packages = ["numpy", "scipy", "scikit-image", *(["rasterio"] if find_spec("rasterio") else [])]
     lines.append(
         f"{objects.count} objects on {area.mean():.0%} of {arguments.side} × {arguments.side} pixels; medians of "

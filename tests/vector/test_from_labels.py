@@ -156,3 +156,9 @@ def test_labels_that_do_not_fit_are_one_clear_error(numbered: Path, tmp_path: Pa
         with pytest.raises(InputError, match=message):
             export_labels(labels, tmp_path / "out", ["coco", "svg"], images=belonging, kind="ids")
         assert not (tmp_path / "out").exists() or not [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+
+
+def test_help_names_every_format() -> None:
+    code, output = run("--help")
+    assert code == 0
+    assert set(OBJECT_FORMATS) <= {word.strip(",.") for word in output.replace("│", " ").split()}

@@ -8,8 +8,8 @@ which every reader of COCO takes too.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,8 @@ import numpy as np
 
 from unetkit.classes import Classes
 from unetkit.objects.outline import Outline
-from unetkit.vector.format import Add, ImageObjects, Say
+from unetkit.vector.format import Add, Begin, ImageObjects, Say
 from unetkit.vector.rle import compress, run_lengths
-
-Begin = Callable[[ImageObjects], AbstractContextManager[Add]]
 
 
 @contextmanager

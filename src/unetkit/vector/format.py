@@ -84,7 +84,10 @@ Say = Callable[[str], None]
 Draw = Callable[[ImageObjects, Path, Say], AbstractContextManager[Add]]
 """Begins a file of one image, takes its objects one by one, and ends the file."""
 
-Collect = Callable[[Path, Classes, Say], AbstractContextManager[Callable[[ImageObjects], AbstractContextManager[Add]]]]
+Begin = Callable[[ImageObjects], AbstractContextManager[Add]]
+"""Begins an image within a file of many, takes its objects one by one, and ends the image."""
+
+Collect = Callable[[Path, Classes, Say], AbstractContextManager[Begin]]
 """Begins a file of many images, then takes the objects of one image after the other, and ends the file."""
 
 

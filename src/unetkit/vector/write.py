@@ -15,7 +15,7 @@ from unetkit.objects import ObjectMap
 from unetkit.objects.outline import outlines
 from unetkit.registry import lookup
 from unetkit.vector import OBJECT_FORMATS, ImageObjects, ObjectFormat
-from unetkit.vector.format import Add, Say
+from unetkit.vector.format import Begin, Say
 
 Put = Callable[[ImageObjects], tuple[Path, ...]]
 """Takes the objects of the next image; gives the files that were written of it alone."""
@@ -94,41 +94,47 @@ def writing_objects(
     """
     out, chosen, done = Path(out), require_formats(formats), set[str]()
     with ExitStack() as stack:
-        collectors = {}
+        begun: dict[str, Begin] = {}
         for name, format in chosen.items():
-            shared = format.beside[0] if format.beside else format.file
-            if format.collect is None and format.beside is None:
-                continue
-            path = stack.enter_context(_new(out / shared, overwrite))
             if format.beside is not None:
-                format.beside[1](path, classes)
+                format.beside[1](stack.enter_context(_new(out / format.beside[0], overwrite)), classes)
             if format.collect is not None:
-                collectors[name] = stack.enter_context(format.collect(path, classes, say))
+                path = stack.enter_context(_new(out / format.file, overwrite))
+                begun[name] = stack.enter_context(format.collect(path, classes, say))
 
         def put(image: ImageObjects) -> tuple[Path, ...]:
             if image.name in done:
                 raise FileError("two images have the same name", file=image.name, mend="rename one of them")
             _require_form(image, chosen)
-            own = {name: out / format.file.format(name=image.name) for name, format in chosen.items()}
-            own = {name: path for name, path in own.items() if name not in collectors}
-            adds: list[Add] = []
-            with ExitStack() as files, ExitStack() as drawing:  # every file is finished before the first one stands
-                for name, format in chosen.items():
-                    if name in collectors:
-                        adds.append(drawing.enter_context(collectors[name](image)))
-                        continue
-                    path = files.enter_context(_new(own[name], overwrite))
-                    if format.write is not None:
-                        format.write(image, path)
-                    if format.draw is not None:
-                        adds.append(drawing.enter_context(format.draw(image, path, say)))
-                for outline in outlines(image.objects) if adds else ():
-                    for add in adds:
-                        add(outline)
+            own = {name: out / f.file.format(name=image.name) for name, f in chosen.items() if name not in begun}
+            with ExitStack() as files:
+                temporary = {name: files.enter_context(_new(path, overwrite)) for name, path in own.items()}
+                _write_image(image, chosen, temporary, begun, say)
             done.add(image.name)
             return tuple(own.values())
 
         yield put
+
+
+def _write_image(
+    image: ImageObjects,
+    chosen: Mapping[str, ObjectFormat],
+    files: Mapping[str, Path],
+    begun: Mapping[str, Begin],
+    say: Say,
+) -> None:
+    """Write an image's objects into its own files, and into those of all images; its outlines are made once."""
+    with ExitStack() as drawing:
+        adds = [drawing.enter_context(begin(image)) for begin in begun.values()]
+        for name, path in files.items():
+            format = chosen[name]
+            if format.write is not None:
+                format.write(image, path)
+            if format.draw is not None:
+                adds.append(drawing.enter_context(format.draw(image, path, say)))
+        for outline in outlines(image.objects) if adds else ():
+            for add in adds:
+                add(outline)
 
 
 def write_objects(
