@@ -33,6 +33,7 @@ from unetkit.metrics.instances import OBJECT_METRICS, kinds
 from unetkit.models import MODELS
 from unetkit.objects.measuring import DEFINITIONS
 from unetkit.plan import DataPlan, PredictionPlan, TrainingPlan
+from unetkit.vector import OBJECT_FORMATS
 
 MARK = re.compile(r"^\{\{ ([a-z_]+) \}\}$", re.MULTILINE)
 
@@ -161,6 +162,15 @@ def exports() -> str:
     return _table(("name", "what it is", "files", "extra"), rows)
 
 
+def object_formats() -> str:
+    """The registry of formats of objects."""
+    rows = [
+        (f"`{name}`", f.summary, ", ".join(f"`{file.format(name='NAME')}`" for file in (f.file, *(f.beside or ())[:1])))
+        for name, f in OBJECT_FORMATS.items()
+    ]
+    return _table(("name", "what it is", "files"), rows)
+
+
 def rules() -> str:
     """What `unetkit check` looks for."""
     rows = [(f"`{name}`", _summary(rule), "yes" if name in FIXES else "") for name, rule in RULES.items()]
@@ -192,7 +202,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     part.__name__: part
     for part in (
         commands, plan_fields, classes_fields, models, losses, augmentations, scores, object_scores, object_kinds,
-        empty_cases, object_empty_cases, formats, exports, rules, columns, object_columns, measured_columns, error_tree,
+        empty_cases, object_empty_cases, formats, exports, object_formats, rules, columns, object_columns,
+        measured_columns, error_tree,
     )
 }  # fmt: skip
 

@@ -24,6 +24,7 @@ from unetkit.metrics.instances import OBJECT_METRICS
 from unetkit.models import MODELS
 from unetkit.objects.measuring import DEFINITIONS
 from unetkit.plan import Plan
+from unetkit.vector import OBJECT_FORMATS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
@@ -131,6 +132,7 @@ def parts() -> Mapping[str, Callable[[], str]]:
         ("object_scores", OBJECT_METRICS),
         ("formats", FORMATS),
         ("exports", EXPORTS),
+        ("object_formats", OBJECT_FORMATS),
         ("rules", RULES),
         ("object_columns", DEFINITIONS),
     ],
@@ -154,7 +156,7 @@ def test_plan_and_classes_tables_describe_every_field(parts: Mapping[str, Callab
 def test_the_command_reference_shows_every_command(parts: Mapping[str, Callable[[], str]]) -> None:
     text = parts["commands"]()
     assert text.count("Usage: unetkit ") == text.count("\n## ") + 1
-    for name in ("check", "plan", "train", "predict", "evaluate", "score", "export", "demo"):
+    for name in ("check", "plan", "train", "predict", "evaluate", "score", "objects", "export", "demo"):
         assert f"## unetkit {name}\n" in text
     assert "--allow-leakage" in text
 

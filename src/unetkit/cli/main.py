@@ -10,6 +10,7 @@ import typer
 
 from unetkit.cli.judging import compare, evaluate, quantize, score
 from unetkit.cli.measuring import measure
+from unetkit.cli.objects import objects
 from unetkit.cli.options import (
     AllowLeakage,
     Data,
@@ -260,6 +261,7 @@ app.command()(quantize)
 app.command()(score)
 app.command()(measure)
 app.command()(compare)
+app.command()(objects)
 
 
 @app.command()

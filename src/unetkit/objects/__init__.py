@@ -1,4 +1,4 @@
-"""Objects: connected regions of a class, which of them a prediction found, and all that can be measured of them."""
+"""Objects: connected regions of a class, which of them a prediction found, their outlines, and what can be measured."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from unetkit.objects.bands import BandedObjects
 from unetkit.objects.components import fewest_bits, instance_mask, label_components, remove_small
 from unetkit.objects.measuring import Accumulator, Table, apply_rule, keep_objects, measure, write_table
 from unetkit.objects.object_map import ObjectMap
+from unetkit.objects.outline import Outline, outlines
 from unetkit.objects.sizes import FoundObject, equivalent_diameters, found_objects
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "BandedObjects",
     "FoundObject",
     "ObjectMap",
+    "Outline",
     "Table",
     "apply_rule",
     "equivalent_diameters",
@@ -22,6 +24,7 @@ __all__ = [
     "keep_objects",
     "label_components",
     "measure",
+    "outlines",
     "remove_small",
     "write_table",
 ]
