@@ -328,8 +328,7 @@ def _predict_one(
     missing = without_data(image.pixels, image.nodata)
     probabilities = None
     if "probabilities" in targets or matched:
-        probabilities = predictor.probabilities(image, progress=told)
-        labels = probabilities.argmax(0).astype(np.uint8)
+        labels, probabilities = predictor.labels_and_probabilities(image, progress=told)
         if missing is not None:
             probabilities[:, missing] = np.nan
     else:

@@ -176,6 +176,19 @@ class Predictor:
         empty = np.empty(image.shape, np.uint8)
         return self._assemble(image, empty, to_labels, progress)
 
+    def labels_and_probabilities(
+        self, image: Image, *, progress: Callable[[float], None] | None = None
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+        """Both in one go, the labels just as `labels` gives them: *S and K *S. Arguments and errors as there."""
+        out = np.empty((1 + self.plan.data.num_classes, *image.shape), np.float32)
+
+        def together(logits: Tensor) -> npt.NDArray[np.float32]:
+            joined: npt.NDArray[np.float32] = torch.cat([logits.argmax(0)[None].float(), logits.softmax(0)]).numpy()
+            return joined
+
+        self._assemble(image, out, together, progress)
+        return out[0].astype(np.uint8), out[1:]
+
     def pieces(
         self,
         source: Source,
