@@ -3,8 +3,8 @@
     python benchmarks/raster.py [--sides 10000 20000] [--width 4] [--depth 2]
 
 A slim network is trained for a few steps on generated images; then GeoTIFFs of those sides (one band, tiled, deflated,
-textured everywhere) are predicted with `unetkit predict`, once from the start and once killed (SIGKILL) half-way and
-started again. Peak memory is that of the process, as the system counts it.
+textured everywhere) are predicted with `unetkit predict`; the first of them also killed (SIGKILL) half-way and started
+again. Peak memory is that of the process, as the system counts it.
 """
 
 from __future__ import annotations
@@ -80,10 +80,10 @@ def main() -> None:
             peak, seconds = peak_and_seconds([*command, str(out)])
             size = path.stat().st_size / 1e6
             journal = work / "killed" / f".{path.stem}.journal"
-            lines.append(
-                f"| {side} | {size:.0f} MB | {seconds:.0f} | {side**2 / seconds / 1e6:.2f} | {peak:.2f} GB | "
-                + interrupted([*command, str(work / "killed")], journal, out / path.name, seconds)
-            )
+            line = f"| {side} | {size:.0f} MB | {seconds:.0f} | {side**2 / seconds / 1e6:.2f} | {peak:.2f} GB | "
+            if side == arguments.sides[0]:
+                line += interrupted([*command, str(work / "killed")], journal, out / path.name, seconds)
+            lines.append(line if line.endswith("|") else f"{line}|")
             print(lines[-1], flush=True)
     machine = f"{platform.machine()}, {os.cpu_count()} cores; torch {torch.__version__}; {date.today()}"
     lines += ["", f"Depth {arguments.depth}, width {arguments.width}, tiles of 1024; {machine}."]

@@ -1,6 +1,6 @@
 """Runtimes side by side: one network, one image, every runtime and precision in turn; and what 8 bits cost in Dice.
 
-    python benchmarks/runtimes.py [--side 1024] [--repeats 7] [--data FOLDER --sets a,b,c --time 3m]
+    python benchmarks/runtimes.py [--side 512] [--repeats 15] [--data FOLDER --sets a,b,c --time 3m]
 
 The rival is unetkit's own eager PyTorch: BatchNorm folded, channels last. Threads: as many as there are cores, and for
 each runtime also one. With --data, a model is trained on each of those datasets for that time with default settings,
@@ -33,6 +33,7 @@ from unetkit.runtimes.quantise import quantised
 OUT = Path(__file__).parent / "results" / "runtimes.md"
 
 NETWORKS: dict[str, tuple[str, int, dict[str, int]]] = {
+    "unet, depth 3, width 32": ("unet", 1, {"depth": 3, "width": 32}),
     "unet, depth 3, width 16": ("unet", 1, {"depth": 3, "width": 16}),
     "unet, depth 3, width 8": ("unet", 1, {"depth": 3, "width": 8}),
     "unet-lite0": ("unet-lite0", 3, {}),
@@ -106,8 +107,8 @@ def costs(data: Path, sets: list[str], time: float, runs: Path) -> list[str]:
 def main() -> None:
     """Measure, print and store the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--side", type=int, default=1024)
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--side", type=int, default=512)
+    parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--sets", default="retina_drive,em_isbi2012,camvid")
     parser.add_argument("--time", default="3m")

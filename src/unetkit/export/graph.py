@@ -35,6 +35,7 @@ class Graph(nn.Module):
         self.ways = nn.ModuleList(Standardise(way, predictor.plan.data.channels) for way in ways)
         self.networks = nn.ModuleList(copy.deepcopy(network).cpu() for network in predictor.models)
         self.way_of = [ways.index(plan.normalization) for plan in predictor.plans]
+        self.num_classes = predictor.plan.data.num_classes  # what a network gives after these tells objects apart
         self.requires_grad_(False).eval()
 
     @property
@@ -49,7 +50,8 @@ class Graph(nn.Module):
 
     def predict(self, seen: Sequence[Tensor]) -> Tensor:
         """The image as each way of normalising shows it, each 1 C *S -> 1 K *S."""
-        each = [network(seen[way]).softmax(1) for network, way in zip(self.networks, self.way_of, strict=True)]
+        logits = (network(seen[way]) for network, way in zip(self.networks, self.way_of, strict=True))
+        each = [own[:, : self.num_classes].softmax(1) for own in logits]
         total: Tensor = each[0]
         for probability in each[1:]:
             total = total + probability

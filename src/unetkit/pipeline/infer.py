@@ -248,8 +248,7 @@ def _predict_one(
     missing = without_data(image.pixels, image.nodata)
     outputs, count = None, predictor.plan.data.num_classes
     if "probabilities" in targets or matched or predictor.plan.separates:
-        outputs = predictor.outputs(image, progress=told)
-        labels = outputs[:count].argmax(0).astype(np.uint8)
+        labels, outputs = predictor.labels_and_outputs(image, progress=told)
         if missing is not None:
             outputs[:, missing] = np.nan
     else:
@@ -263,7 +262,7 @@ def _predict_one(
         path, names = targets["probabilities"], classes.names
         write_image(path, outputs[:count], geometry=geometry, channels=names, format=results.format)
     if "labels" in targets:
-        ids = predictor.apart(outputs, labels).ids if outputs is not None and predictor.plan.separates else None
+        ids = predictor.apart(labels, outputs).ids if outputs is not None and predictor.plan.separates else None
         write_labels(targets["labels"], labels, classes, image, format=results.format, ids=ids)
     if "overlay" in targets:
         picture = overlay(to_rgb(image), middle_plane(labels), None, classes)

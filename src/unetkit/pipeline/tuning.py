@@ -20,6 +20,8 @@ from unetkit.prediction import Predictor
 from unetkit.separation import Decoding, basins_of
 from unetkit.training import RunFolder
 
+Labels = npt.NDArray[np.uint8]
+
 SMOOTHING = (0.0, 1.0, 2.0)
 
 LEAST = (0.0, 0.05, 0.1, 0.2)
@@ -47,7 +49,9 @@ def tune(run: RunFolder, dataset: Dataset, names: Sequence[str], say: Callable[[
     if images:
         median = float(np.median(np.concatenate([np.bincount(ids.reshape(-1))[1:] for *_, ids in images])))
     for smoothing in SMOOTHING if images else ():
-        basins = [(_basins(predictor.plan, outputs, smoothing), truth, ids) for outputs, truth, ids in images]
+        basins = [
+            (_basins(predictor.plan, labels, outputs, smoothing), truth, ids) for labels, outputs, truth, ids in images
+        ]
         for seed in predictor.plan.separator.seeds:
             for share in LEAST:
                 decoding = Decoding(seed, smoothing, max(round(share * median), 1))
@@ -61,11 +65,11 @@ def tune(run: RunFolder, dataset: Dataset, names: Sequence[str], say: Callable[[
     return chosen
 
 
-Tuned = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], npt.NDArray[np.int32]]
+Tuned = tuple[Labels, npt.NDArray[np.float32], Labels, npt.NDArray[np.int32]]
 
 
 def _outputs(predictor: Predictor, dataset: Dataset, names: Sequence[str]) -> list[Tuned]:
-    """Outputs, true labels and true objects of images that have some."""
+    """Labels, outputs, true labels and true objects of images that have some."""
     images: list[Tuned] = []
     pixels = 0
     for name in names:
@@ -74,19 +78,19 @@ def _outputs(predictor: Predictor, dataset: Dataset, names: Sequence[str]) -> li
         if not ids.any() or (images and pixels + ids.size > MOST_PIXELS):
             continue
         pixels += ids.size
-        images.append((predictor.outputs(match_channels(dataset.read_image(sample), predictor.plan)), truth, ids))
+        image = match_channels(dataset.read_image(sample), predictor.plan)
+        images.append((*predictor.labels_and_outputs(image), truth, ids))
     return images
 
 
-def _basins(plan: Plan, outputs: npt.NDArray[np.float32], smoothing: float) -> Basins:
+def _basins(plan: Plan, labels: Labels, outputs: npt.NDArray[np.float32], smoothing: float) -> Basins:
     count = plan.data.num_classes
-    labels = outputs[:count].argmax(0).astype(np.uint8)
     return basins_of(
         plan.separator, lambda a, b: (labels[a:b], outputs[0, a:b], outputs[count:, a:b]), labels.shape, smoothing
     )
 
 
-def _score(images: Sequence[tuple[Basins, npt.NDArray[np.uint8], npt.NDArray[np.int32]]], decoding: Decoding) -> float:
+def _score(images: Sequence[tuple[Basins, Labels, npt.NDArray[np.int32]]], decoding: Decoding) -> float:
     """AP over the IoU thresholds 0.5 … 0.95, averaged over images."""
     cuts = ((basins.cut(seed=decoding.seed, least=decoding.least), truth, ids) for basins, truth, ids in images)
     return float(np.mean([average_precision(cut.whole(), ids, truth) for cut, truth, ids in cuts]))

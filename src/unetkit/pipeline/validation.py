@@ -56,16 +56,16 @@ class Validator:
         found: dict[str, list[float]] = {}
         for piece in self.pieces:
             statistics = {self.plan.normalization: piece.statistics}
-            outputs = predictor.outputs(piece.image, statistics=statistics)
+            labels, outputs = predictor.labels_and_outputs(piece.image, statistics=statistics)
             logits = np.log(outputs[:count].clip(1e-12))
             if piece.ids is not None:
-                objects = predictor.apart(outputs)
+                objects = predictor.apart(labels, outputs)
                 found.setdefault(piece.name, []).append(average_precision(objects.ids, piece.ids, piece.truth))
             valid = torch.from_numpy(piece.truth != IGNORE)[None]
             target = torch.from_numpy(piece.truth.astype(np.int64))[None].masked_fill(~valid, 0)
             if valid.any():
                 losses.append(self.loss(torch.from_numpy(logits)[None], target, valid).item())
-            confusion = confusion_matrix(logits.argmax(0).astype(np.uint8), piece.truth, count)
+            confusion = confusion_matrix(labels, piece.truth, count)
             confusions[piece.name] = confusions.get(piece.name, 0) + confusion
         scores = [mean_dice(confusion) for confusion in confusions.values()]
         if found:

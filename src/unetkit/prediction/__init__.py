@@ -3,7 +3,8 @@
 from unetkit.prediction.deviation import deviation
 from unetkit.prediction.fastest import choose_runtime
 from unetkit.prediction.journal import Journal
-from unetkit.prediction.predictor import WHOLE, Piece, Predictor, to_labels
+from unetkit.prediction.piece import Piece, to_labels
+from unetkit.prediction.predictor import WHOLE, Predictor
 from unetkit.prediction.resample import OwnGrid, resampled
 from unetkit.prediction.size import best_tile
 from unetkit.prediction.source import Source, measure_source, open_source, require_finite, source_of

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from unetkit.image import Image
-from unetkit.prediction.predictor import Predictor, normalized
+from unetkit.prediction.piece import normalized
+from unetkit.prediction.predictor import Predictor
 
 SIDE = {2: 512, 3: 64}
 """Of larger images only so many pixels (voxels) a side are looked at: one pass, on any machine."""

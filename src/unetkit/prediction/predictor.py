@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from itertools import product
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -17,19 +15,19 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from unetkit.dataset.normalize import NormalizationPlan, Statistics, apply, measure
-from unetkit.errors import FileError
+from unetkit.dataset.normalize import NormalizationPlan, Statistics, measure
 from unetkit.image import Image, without_data
 from unetkit.models import Segmenter
 from unetkit.models.base import LONGEST_HALO
-from unetkit.models.blocks import crop, pad_to_multiple
 from unetkit.objects import ObjectMap
 from unetkit.plan import Plan
 from unetkit.prediction.ahead import ahead
 from unetkit.prediction.blend import blended, overlapping
 from unetkit.prediction.fold import folded
-from unetkit.prediction.source import Source, source_of
+from unetkit.prediction.piece import Piece, Prepared, constant, normalized, to_labels
+from unetkit.prediction.source import Source, require_match, source_of
 from unetkit.prediction.tiles import Edges, Tile, Window, edges_of, tiles
+from unetkit.prediction.views import as_logits, as_probabilities, flips_of, mean_of_views
 from unetkit.registry import lookup
 from unetkit.runtimes import PRECISIONS, Network, first_usable, open_network
 from unetkit.separation import Decoding, decode
@@ -47,23 +45,6 @@ in another order; from here on tiles gave the same bits as one pass."""
 TILE = {2: 1024, 3: 64}
 OVERLAP = {2: 256, 3: 32}
 """Of such windows, where half a window is not less."""
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of an image, predicted.
-
-    Args:
-        window: which part.
-        logits: K *window float32, up to a constant for each pixel; None where no pixel of the part has data.
-        extra: E *window float32, what the network gives beside the classes to tell objects apart.
-        missing: bool *window, the pixels without data; None where there are none, or nobody asked.
-    """
-
-    window: Window
-    logits: Tensor | None
-    extra: Tensor | None = None
-    missing: npt.NDArray[np.bool_] | None = None
 
 
 class Predictor:
@@ -192,35 +173,38 @@ class Predictor:
             statistics: as for `log_probabilities`.
             progress: as for `probabilities`.
         """
-        return self.apart(self.outputs(image, statistics=statistics, progress=progress))
+        return self.apart(*self.labels_and_outputs(image, statistics=statistics, progress=progress))
 
-    def apart(self, outputs: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8] | None = None) -> ObjectMap:
-        """The objects in what `outputs` gave, (K + E) *S.
+    def apart(self, labels: npt.NDArray[np.uint8], outputs: npt.NDArray[np.float32]) -> ObjectMap:
+        """The objects in what `labels_and_outputs` gave; outputs may be NaN where labels are 255."""
+        return decode(self.plan.separator, labels, outputs[0], outputs[self.plan.data.num_classes :], self.decoding)
 
-        Args:
-            outputs: NaN where there is no data.
-            labels: *S, where they are not the most probable classes.
-        """
-        count = self.plan.data.num_classes
-        if labels is None:
-            labels = outputs[:count].argmax(0).astype(np.uint8)
-        return decode(self.plan.separator, labels, outputs[0], outputs[count:], self.decoding)
-
-    def outputs(
+    def labels_and_outputs(
         self,
         image: Image,
         *,
         statistics: Mapping[NormalizationPlan, Statistics] | None = None,
         progress: Callable[[float], None] | None = None,
-    ) -> npt.NDArray[np.float32]:
-        """Class probabilities, and what the network gives beside them: array (K + E) *S. Arguments as `objects`."""
-        out = np.empty((self.plan.outputs, *image.shape), np.float32)
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+        """The labels, just as `labels` gives them, and what they were made of.
+
+        Args:
+            image: as for `probabilities`.
+            statistics: as for `log_probabilities`.
+            progress: as for `probabilities`.
+
+        Returns:
+            uint8 *S, and float32 (K + E) *S: class probabilities, then what the network gives beside them.
+        """
+        out = np.empty((1 + self.plan.outputs, *image.shape), np.float32)
 
         def together(logits: Tensor, extra: Tensor) -> npt.NDArray[np.float32]:
-            joined: npt.NDArray[np.float32] = torch.cat([logits.softmax(0), extra]).numpy()
+            parts = [logits.argmax(0)[None].float(), logits.softmax(0), extra]
+            joined: npt.NDArray[np.float32] = torch.cat(parts).numpy()
             return joined
 
-        return self._assemble(image, out, together, progress, statistics)
+        self._assemble(image, out, together, progress, statistics)
+        return out[0].astype(np.uint8), out[1:]
 
     def labels(self, image: Image, *, progress: Callable[[float], None] | None = None) -> npt.NDArray[np.uint8]:
         """The most probable class of every pixel: array *S, uint8. Arguments and errors as `probabilities`."""
@@ -255,7 +239,7 @@ class Predictor:
         """
         self.require_match(source)
         size = tile or self.tile_for(source.shape)
-        views = [self._views(plan, part_of or source.shape) for plan in self.plans]
+        views = self._views(part_of or source.shape)
         if not self.approximates(source.shape, tile=size):
             prepare = partial(self._prepare, source, statistics, find_missing)
             cuts = tiles(source.shape, size, self.halo, self.grid, least=LEAST[len(source.shape)])
@@ -268,11 +252,11 @@ class Predictor:
                 missing = without_data(pixels, source.nodata) if find_missing else None
                 if missing is not None and missing.all():
                     return torch.full((self.plan.outputs, *pixels.shape[1:]), 1 / self.plan.data.num_classes)
-                return self._probable(self._logits(normalized(pixels, statistics), views))
+                return as_probabilities(self._logits(normalized(pixels, statistics), views), self.plan.data.num_classes)
 
             for strip, mean in blended(self._windows(source.shape, size), predict, done=done):
                 missing = without_data(source.read(strip), source.nodata) if find_missing else None
-                yield self._piece(strip, self._logarithmic(mean), missing)
+                yield self._piece(strip, as_logits(mean, self.plan.data.num_classes), missing)
 
     def tile_for(self, shape: Sequence[int]) -> int:
         """The side of the tiles for an image of this shape: as stated, else one pass for small images."""
@@ -292,7 +276,7 @@ class Predictor:
         """How long one pass over a square (cube) of that side takes, as measured."""
         shape = (side,) * self.plan.data.spatial_dims
         pixels = {way: torch.zeros(1, self.plan.data.channels, *shape) for way in self.ways}
-        views = [self._views(plan, shape) for plan in self.plans]
+        views = self._views(shape)
         started = perf_counter()
         self._logits(pixels, views)
         return perf_counter() - started
@@ -310,24 +294,22 @@ class Predictor:
         """The ways in which the networks' plans normalise."""
         return {plan.normalization for plan in self.plans}
 
-    def _views(self, plan: Plan, shape: Sequence[int]) -> list[list[int]]:
-        """The axes of N C *S that are flipped in each view of an image of this shape; in the first, none."""
-        augment = self.augment
-        if augment is None:
-            augment = plan.prediction.augment and math.prod(shape) <= WHOLE_PIXELS[len(shape)]
-        flips = plan.augmentation.axis_flips(plan.data.spatial_dims)
-        axes = [axis for axis, allowed in enumerate(flips, 2) if allowed and augment]
-        choices = product((0, 1), repeat=len(axes))
-        return [[axis for axis, flip in zip(axes, view, strict=True) if flip] for view in choices]
+    def _views(self, shape: Sequence[int]) -> list[list[list[int]]]:
+        """Of every network, the axes of N C *S that are flipped in each view of an image of this shape."""
+        small = math.prod(shape) <= WHOLE_PIXELS[len(shape)]
+        return [
+            flips_of(plan, plan.prediction.augment and small if self.augment is None else self.augment)
+            for plan in self.plans
+        ]
 
-    def _tiled(self, prepared: Iterable[_Prepared], views: list[list[list[int]]]) -> Iterator[Piece]:
+    def _tiled(self, prepared: Iterable[Prepared], views: list[list[list[int]]]) -> Iterator[Piece]:
         """Tiles with a halo, each pixel computed once."""
         last: tuple[object, Tensor] | None = None
         for tile, pixels, missing in prepared:
             if pixels is None:
                 yield Piece(tile.write, None, missing=missing)
                 continue
-            key = _constant(tile, pixels)
+            key = constant(tile, pixels)
             if last is None or key is None or key != last[0]:
                 last = key, self._logits(pixels, views)[(slice(None), *tile.inner)]
             yield self._piece(tile.write, last[1], missing)
@@ -335,7 +317,7 @@ class Predictor:
     @staticmethod
     def _prepare(
         source: Source, statistics: Mapping[NormalizationPlan, Statistics], find_missing: bool, tile: Tile
-    ) -> _Prepared:
+    ) -> Prepared:
         """A tile, its pixels with the halo, and where they have no data."""
         pixels = source.read(tile.read)
         missing = without_data(pixels[(slice(None), *tile.inner)], source.nodata) if find_missing else None
@@ -359,7 +341,7 @@ class Predictor:
 
         Args:
             pixels: 1 C *S float32, for each way of normalising.
-            views: of every network, the axes that are flipped in each view.
+            views: as `_views` gives them.
 
         Returns:
             (K + E) *S float32 on the CPU; of several networks or views the logarithm of their mean probability, and the
@@ -367,30 +349,12 @@ class Predictor:
         """
         if len(self.models) == len(views[0]) == 1:
             return self.engines[0](pixels[self.plan.normalization])[0]
-        total = torch.zeros(())
-        for number, (plan, flips) in enumerate(zip(self.plans, views, strict=True)):
-            seen = pixels[plan.normalization]
-            # A network pads at the end; flipped, it would pad the other end and pool other blocks than in a tile.
-            padded = pad_to_multiple(seen, self.models[number].grid)
-            for flipped in flips:
-                own = self._probable(self.engines[number](padded.flip(flipped))[0])
-                upright = crop(own.flip([axis - 1 for axis in flipped])[None], seen.shape[2:])[0]
-                if plan.separator.directed:
-                    for axis in flipped:
-                        upright[plan.data.num_classes + axis - 2] *= -1
-                total = total + upright / len(flips)
-        return self._logarithmic(total / len(self.models))
-
-    def _probable(self, outputs: Tensor) -> Tensor:
-        """(K + E) *S, the classes as probabilities."""
         count = self.plan.data.num_classes
-        return torch.cat([outputs[:count].softmax(0), outputs[count:]]) if len(outputs) > count else outputs.softmax(0)
-
-    def _logarithmic(self, outputs: Tensor) -> Tensor:
-        """What `_probable` gave, or a mean of it, with probabilities as their logarithms."""
-        count = self.plan.data.num_classes
-        logits = outputs[:count].clamp_min(1e-12).log()
-        return torch.cat([logits, outputs[count:]]) if len(outputs) > count else logits
+        each = (
+            mean_of_views(engine, plan, pixels[plan.normalization], model.grid, flips)
+            for engine, plan, model, flips in zip(self.engines, self.plans, self.models, views, strict=True)
+        )
+        return as_logits(torch.stack(list(each)).mean(0), count)
 
     def _piece(self, window: Window, outputs: Tensor, missing: npt.NDArray[np.bool_] | None) -> Piece:
         count = self.plan.data.num_classes
@@ -420,46 +384,4 @@ class Predictor:
     def require_match(self, source: Source) -> None:
         """Refuse an image of other dimensions or channels than the networks were trained on, with a FileError."""
         data = self.plan.data
-        if len(source.shape) != data.spatial_dims:
-            raise FileError(
-                "has the wrong number of dimensions for this model",
-                file=source.path,
-                found=f"{len(source.shape)} spatial dimensions {source.shape}",
-                expected=f"{data.spatial_dims}",
-            )
-        if source.channels != data.channels:
-            raise FileError(
-                "has the wrong number of channels for this model",
-                file=source.path,
-                found=source.channels,
-                expected=data.channels,
-                mend="give images like those the model was trained on",
-            )
-
-
-_Prepared = tuple[Tile, dict[NormalizationPlan, Tensor] | None, npt.NDArray[np.bool_] | None]
-
-
-def to_labels(logits: Tensor) -> npt.NDArray[np.uint8]:
-    """K *S -> the most probable class of each pixel, *S."""
-    labels: npt.NDArray[np.uint8] = logits.argmax(0).to(torch.uint8).numpy()
-    return labels
-
-
-def normalized(
-    pixels: npt.NDArray[Any], statistics: Mapping[NormalizationPlan, Statistics]
-) -> dict[NormalizationPlan, Tensor]:
-    """A window of an image (C *S), 1 C *S float32 for each way of normalising."""
-    return {way: torch.from_numpy(apply(pixels, measured))[None] for way, measured in statistics.items()}
-
-
-def _constant(tile: Tile, pixels: Mapping[NormalizationPlan, Tensor]) -> object | None:
-    """What a tile's result depends on where each of its channels is one number everywhere; else None."""
-    numbers = []
-    for prepared in pixels.values():
-        low, high = prepared.flatten(2).aminmax(dim=2)
-        if not torch.equal(low, high):
-            return None
-        numbers.append(tuple(low.flatten().tolist()))
-    sizes = tuple(next(iter(pixels.values())).shape)
-    return tuple(numbers), sizes, tuple((part.start, part.stop) for part in tile.inner)
+        require_match(source, data.spatial_dims, data.channels)

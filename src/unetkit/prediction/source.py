@@ -211,3 +211,26 @@ def require_finite(source: Source, pixels: Array, block: Window) -> None:
             found=f"the first at {place}",
             mend="replace them before predicting, or state NaN as the file's nodata value",
         )
+
+
+def require_match(source: Source, spatial_dims: int, channels: int) -> None:
+    """Refuse an image of other dimensions or channels than a network was trained on.
+
+    Raises:
+        FileError: it has; the message says how many.
+    """
+    if len(source.shape) != spatial_dims:
+        raise FileError(
+            "has the wrong number of dimensions for this model",
+            file=source.path,
+            found=f"{len(source.shape)} spatial dimensions {source.shape}",
+            expected=f"{spatial_dims}",
+        )
+    if source.channels != channels:
+        raise FileError(
+            "has the wrong number of channels for this model",
+            file=source.path,
+            found=source.channels,
+            expected=channels,
+            mend="give images like those the model was trained on",
+        )

@@ -65,7 +65,7 @@ def paint_object_errors(prediction_ids: Ids, truth_ids: Ids, kinds: Kinds) -> By
     shown = np.where(true > 0, true, predicted)
     paint = np.concatenate([colours[shown], opacity[shown][..., None]], axis=2)
     for ids, pixels, width in ((prediction_ids, predicted, 1), (truth_ids, true, _width(truth_ids.shape))):
-        line = contours(ids, width) & (pixels > 0)  # type: ignore[arg-type]  # any whole numbers will do
+        line = contours(ids, width) & (pixels > 0)
         paint[line, :3], paint[line, 3] = colours[pixels[line]], 255
     paint[paint[..., 3] == 0] = 0
     return paint

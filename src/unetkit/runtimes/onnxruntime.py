@@ -20,6 +20,8 @@ def run_onnx(model: bytes) -> Callable[..., Array]:
     onnxruntime = load("onnxruntime", "onnx")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    # Threads that spin while they wait gain nothing here, and slowed whatever ran next by a quarter (measured).
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     names = [one.name for one in session.get_inputs()]
 
