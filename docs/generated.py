@@ -32,7 +32,8 @@ from unetkit.metrics import METRICS, instances
 from unetkit.metrics.instances import OBJECT_METRICS, kinds
 from unetkit.models import MODELS
 from unetkit.objects.measuring import DEFINITIONS
-from unetkit.plan import DataPlan, PredictionPlan, TrainingPlan
+from unetkit.plan import DataPlan, ObjectsPlan, PredictionPlan, TrainingPlan
+from unetkit.separation import SEPARATORS
 from unetkit.vector import OBJECT_FORMATS
 
 MARK = re.compile(r"^\{\{ ([a-z_]+) \}\}$", re.MULTILINE)
@@ -42,6 +43,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "normalization": NormalizationPlan,
     "training": TrainingPlan,
     "augmentation": AugmentationSettings,
+    "objects": ObjectsPlan,
     "prediction": PredictionPlan,
 }
 """The plan's sections with fixed fields; `model` has those of the model it names."""
@@ -192,6 +194,11 @@ def measured_columns() -> str:
     return _table(("column", "what it is"), [(f"`{name}`", text) for name, text in DEFINITIONS.items()])
 
 
+def separators() -> str:
+    """The registry of ways to separate objects."""
+    return _table(("name", "what the network learns"), [(f"`{name}`", e.summary) for name, e in SEPARATORS.items()])
+
+
 def error_tree() -> str:
     """The errors as they are drawn in their module."""
     tree = (inspect.getdoc(errors) or "").partition("\n\n")[2]
@@ -203,7 +210,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     for part in (
         commands, plan_fields, classes_fields, models, losses, augmentations, scores, object_scores, object_kinds,
         empty_cases, object_empty_cases, formats, exports, object_formats, rules, columns, object_columns,
-        measured_columns, error_tree,
+        measured_columns, separators, error_tree,
     )
 }  # fmt: skip
 

@@ -12,11 +12,12 @@ from scipy import ndimage
 
 from unetkit.classes import IGNORE, Classes
 from unetkit.dataset import Dataset, Sample
+from unetkit.dataset.folder import read_objects
 from unetkit.evaluation import Pair
 from unetkit.formats import read_mask
 from unetkit.image import Image
 from unetkit.metrics.confusion import confusion_matrix
-from unetkit.objects import found_objects, label_components
+from unetkit.objects import found_objects, instance_mask, label_components
 from unetkit.pipeline.infer import match_channels, middle_plane
 from unetkit.pipeline.validation import mean_dice
 from unetkit.prediction import Predictor
@@ -67,8 +68,8 @@ class Gallery:
             sample = self.dataset.sample(name)
             image = match_channels(self.dataset.read_image(sample), predictor.plan)
             truth = self.dataset.read_labels(sample).labels
-            log_probabilities = predictor.log_probabilities(image)
-            labels = log_probabilities.argmax(0).astype(np.uint8)
+            labels, outputs = predictor.labels_and_outputs(image)
+            log_probabilities = np.log(outputs[: len(classes)].clip(1e-12))
             step = -(-max(image.shape) // LARGEST) if truth.ndim == 2 else 1
             picture = to_rgb(replace(image, pixels=image.pixels[..., ::step, ::step]))
             score = mean_dice(confusion_matrix(labels, truth, len(classes)))
@@ -79,7 +80,18 @@ class Gallery:
                 found = suspicious_places(name, image, truth, labels, log_probabilities, classes)
                 self.suspects = sorted([*self.suspects, *found], key=lambda s: -s.score)[:SUSPECTS]
             self.objects += _objects(self._instances(sample, truth), labels, classes, image.geometry.spacing)
-            yield Pair(name, sample.group, labels, truth, image.geometry)
+            ids, true_ids = self._ids(sample, predictor, labels, outputs)
+            yield Pair(name, sample.group, labels, truth, image.geometry, ids, true_ids)
+
+    def _ids(
+        self, sample: Sample, predictor: Predictor, labels: Bytes, outputs: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[Any] | None, npt.NDArray[Any] | None]:
+        """The predicted and the true objects, where they count one by one."""
+        if predictor.plan.separates:
+            return predictor.apart(labels, outputs).ids, read_objects(self.dataset, sample)
+        if self.dataset.classes.encoding == "instances":
+            return instance_mask(labels == 1), read_objects(self.dataset, sample)
+        return None, None
 
     def _instances(self, sample: Sample, truth: Bytes) -> list[npt.NDArray[Any]]:
         """The true objects of each foreground class: as numbered by the mask, else connected components."""

@@ -2,11 +2,21 @@
 
 from unetkit.plan.make import make_plan
 from unetkit.plan.network import build_network
-from unetkit.plan.schema import DataPlan, ModelPlan, Plan, PredictionPlan, TrainingPlan, read_plan, write_plan
+from unetkit.plan.schema import (
+    DataPlan,
+    ModelPlan,
+    ObjectsPlan,
+    Plan,
+    PredictionPlan,
+    TrainingPlan,
+    read_plan,
+    write_plan,
+)
 
 __all__ = [
     "DataPlan",
     "ModelPlan",
+    "ObjectsPlan",
     "Plan",
     "PredictionPlan",
     "TrainingPlan",
