@@ -1,11 +1,12 @@
 """How far tiled prediction is from one pass over the whole image: the measured proof that tiles are exact.
 
-    python benchmarks/exact_tiles.py [--data DATA] [--sizes 3] [--steps 60]
+    python benchmarks/exact_tiles.py [--sizes 3]
+    python benchmarks/exact_tiles.py --data DATA [--steps 60]
 
 Every network of the family whose tiles can be exact, at 2 to 5 poolings, with statistics as if trained, on images of
 random sizes: the largest difference of a logit, over the range of the logits. The same with the halo cut to a half and
-with tiles that begin one pixel off the grid shows that the measurement can fail. With --data, a network is trained for
-some steps on each data set, and its labels of all images are compared pixel by pixel.
+with tiles that begin one pixel off the grid shows that the measurement can fail. With --data, instead, a network is
+trained for some steps on each data set, and its labels of all images are compared pixel by pixel.
 """
 
 from __future__ import annotations
@@ -101,6 +102,22 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, default=3)
     parser.add_argument("--steps", type=int, default=60)
     arguments = parser.parse_args()
+    machine = f"{platform.machine()}, {os.cpu_count()} cores; torch {torch.__version__}; {date.today()}"
+    if arguments.data is None:
+        lines = [*networks(arguments.sizes), "", f"Tiles of {TILE} pixels, images of 150 to 420; {machine}."]
+        OUT.write_text("\n".join(lines) + "\n")
+        return
+    lines = ["| data set | pixels | labels that differ |", "| --- | ---: | ---: |"]
+    for name in SETS:
+        wrong, count = differing_labels(arguments.data / name, arguments.steps)
+        lines.append(f"| {name} | {count} | {wrong} |")
+        print(lines[-1], flush=True)
+    lines += ["", f"Tiles of {TILE} pixels against one pass, after {arguments.steps} steps; {machine}."]
+    OUT.with_name("exact_labels.md").write_text("\n".join(lines) + "\n")
+
+
+def networks(count: int) -> list[str]:
+    """The table of the family, on so many images each."""
     random = np.random.default_rng(0)
     lines = ["| network | poolings | halo | tiles | with half the halo | one pixel off the grid |", "| --- " * 6 + "|"]
     for name in MODELS:
@@ -108,21 +125,13 @@ def main() -> None:
             model = as_if_trained(name, depth)
             if model is None or not model.exact_tiles:
                 continue
-            sizes = [tuple(random.integers(150, 420, 2).tolist()) for _ in range(arguments.sizes)]
+            sizes = [tuple(random.integers(150, 420, 2).tolist()) for _ in range(count)]
             off = differences(model, sizes)
             lines.append(
                 f"| {name} | {depth} | {model.receptive_field} | " + " | ".join(f"{d:.1e}" for d in off) + " |"
             )
             print(lines[-1], flush=True)
-    if arguments.data is not None:
-        lines += ["", "| data set | pixels | labels that differ |", "| --- | ---: | ---: |"]
-        for name in SETS:
-            wrong, count = differing_labels(arguments.data / name, arguments.steps)
-            lines.append(f"| {name} | {count} | {wrong} |")
-            print(lines[-1], flush=True)
-    machine = f"{platform.machine()}, {os.cpu_count()} cores; torch {torch.__version__}; {date.today()}"
-    lines += ["", f"Tiles of {TILE} pixels, images of 150 to 420; {machine}."]
-    OUT.write_text("\n".join(lines) + "\n")
+    return lines
 
 
 if __name__ == "__main__":
