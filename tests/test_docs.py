@@ -24,6 +24,7 @@ from unetkit.metrics.instances import OBJECT_METRICS
 from unetkit.models import MODELS
 from unetkit.objects.measuring import DEFINITIONS
 from unetkit.plan import Plan
+from unetkit.separation import SEPARATORS
 from unetkit.vector import OBJECT_FORMATS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -134,7 +135,8 @@ def parts() -> Mapping[str, Callable[[], str]]:
         ("exports", EXPORTS),
         ("object_formats", OBJECT_FORMATS),
         ("rules", RULES),
-        ("object_columns", DEFINITIONS),
+        ("measured_columns", DEFINITIONS),
+        ("separators", SEPARATORS),
     ],
 )
 def test_every_registered_name_has_its_row(
