@@ -182,6 +182,15 @@ def test_a_mosaic_is_read(folder: Path) -> None:
     assert place(folder / "m.tif") == place(path)
 
 
+def test_a_tile_that_gdal_would_look_for_elsewhere_is_refused(folder: Path) -> None:
+    path = mosaic(folder / "a.vrt")
+    for attribute in ("", ' relativeToVRT="0"'):
+        path.write_text(path.read_text().replace(' relativeToVRT="1"', attribute))
+        with pytest.raises(FileError, match='without relativeToVRT="1"'):
+            read_image(path)
+        mosaic(path)
+
+
 def test_a_mosaic_whose_tile_ends_early_is_an_error(folder: Path) -> None:
     path, tile = mosaic(folder / "a.vrt"), folder / "tiles" / "a.tif"
     tile.write_bytes(tile.read_bytes()[:-9000])

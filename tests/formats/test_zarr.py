@@ -381,3 +381,12 @@ def test_a_zarr_that_holds_another_thing_is_named_by_the_check_and_copied_whole_
     for n in range(4):
         one, other = (read_image(root / "images" / f"a{n}.zarr").pixels for root in (data, tmp_path / "mended"))
         assert np.array_equal(one, other)
+
+
+def test_a_nodata_value_that_the_type_does_not_hold(tmp_path: Path) -> None:
+    """GDAL's files often state one."""
+    pixels = np.arange(12, dtype=np.uint8).reshape(1, 3, 4)
+    for number in (-9999.0, 300.0, float("nan")):
+        path = tmp_path / f"{number}.zarr"
+        write_image(path, pixels, geometry=Geometry(extra={"nodata": number}))
+        assert np.array_equal(read_image(path).pixels, pixels)

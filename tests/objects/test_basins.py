@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from skimage.segmentation import watershed
 
-from unetkit.objects.band import Relief
+from unetkit.objects.band import Relief, _ends
 from unetkit.objects.basins import Basins
 
 Floats = npt.NDArray[np.float32]
@@ -96,6 +96,15 @@ def test_two_peaks_are_one_object_where_the_pass_is_high() -> None:
     relief = Relief(ridge, np.ones(ridge.shape, np.uint8))
     assert cut(relief, 1, seed=0.5).max() == 1
     assert cut(relief, 1, seed=0.7).max() == 2
+
+
+def test_pixels_that_draw_each_other_are_one_tree() -> None:
+    assert _ends(np.array([1, 0])).tolist() == [0, 0]
+    assert _ends(np.array([1, 2, 3, 0, 3])).tolist() == [0] * 5
+    assert _ends(np.array([1, 2, 0, 2])).tolist() == [0] * 4
+    flow = np.array([[[0, 0, 0, 0]], [[1, 1, -1, -1]]], np.float32)
+    relief = Relief(np.array([[0.9, 0.2, 0.2, 0.9]], np.float32), np.ones((1, 4), np.uint8), flow)
+    assert cut(relief, 1, seed=0.5).tolist() == [[1, 1, 1, 1]]
 
 
 def test_nothing_there() -> None:

@@ -114,3 +114,11 @@ def test_what_is_wrong_is_said(run: Path, cells: Path, tmp_path: Path) -> None:
     (tmp_path / "run" / "objects.json").write_text('{"seed": "high"}')
     with pytest.raises(RunError, match=r"objects\.json: does not say how objects are told apart"):
         load_predictor(tmp_path / "run")
+
+
+def test_other_pixels_than_trained_on_change_the_sizes_of_objects(run: Path, cells: Path) -> None:
+    predictor = load_predictor(run)
+    labels, outputs = predictor.labels_and_outputs(read_image(cells / "images" / "cells_01.png"))
+    coarse = predictor.apart(labels[::2, ::2], outputs[:, ::2, ::2], (0.5, 0.5))
+    whole = predictor.apart(labels, outputs)
+    assert abs(coarse.count - whole.count) <= 0.2 * whole.count

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from unetkit.cli import app
-from unetkit.errors import FileError, RunError, UnetkitError
+from unetkit.errors import FileError, RunError, UnetkitError, UsageError
 from unetkit.formats import read_image, read_mask, write_image
 from unetkit.image import Image
 from unetkit.pipeline import Options, infer, load_predictor, predict, quantize, train
@@ -113,6 +113,19 @@ def test_quantize_needs_images(run: Path, tmp_path: Path) -> None:
     shutil.rmtree(copy / "runtimes", ignore_errors=True)
     with pytest.raises(RunError, match="data it was trained on are gone"):
         quantize(copy)
+
+
+def test_quantize_needs_images_of_the_part(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    split = json.loads((tmp_path / "run" / "split.json").read_text())
+    (tmp_path / "run" / "split.json").write_text(json.dumps({**split, "test": [], "val": split["val"] + split["test"]}))
+    with pytest.raises(UsageError, match="the run has no test images"):
+        quantize(tmp_path / "run", split="test")
+
+
+def test_a_tile_below_nothing_is_refused(run: Path) -> None:
+    with pytest.raises(UsageError, match="the side of the tiles is below 0; found -4"):
+        load_predictor(run, tile=-4)
 
 
 @pytest.mark.parametrize(("openvino", "taken"), [(0.5, "openvino"), (0.95, "torch")])

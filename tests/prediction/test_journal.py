@@ -100,7 +100,9 @@ class Full:
         self.file, self.room = file, room
 
     def write(self, data: bytes) -> int:
-        return self.file.write(data[: self.room])
+        written = self.file.write(data[: self.room])
+        self.room -= written
+        return written
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.file, name)

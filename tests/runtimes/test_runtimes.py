@@ -187,3 +187,15 @@ def test_half_precision_is_near() -> None:
     assert half.dtype == torch.float32
     difference = np.abs(half.numpy() - truth.numpy()).max() / np.ptp(truth.numpy())
     assert 0 < difference < 0.05
+
+
+@pytest.mark.parametrize("fault", [RuntimeError(), RuntimeError("no such instruction")])
+def test_an_engine_that_opens_and_then_fails_is_one_error(
+    copied: Callable[[str], Network], monkeypatch: pytest.MonkeyPatch, fault: RuntimeError
+) -> None:
+    def failing(pixels: torch.Tensor) -> torch.Tensor:
+        raise fault
+
+    monkeypatch.setitem(RUNTIMES, "openvino", replace(RUNTIMES["openvino"], open=lambda network: failing))
+    with pytest.raises(UnetkitError, match=r"cannot be opened by openvino; found (RuntimeError|no such instruction)"):
+        open_network(copied("unet"), "openvino")

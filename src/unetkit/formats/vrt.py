@@ -45,7 +45,11 @@ def check_vrt(path: Path) -> None:
             if any(mark in value.lower() for mark in ELSEWHERE):
                 raise _refused(path, f"'{value.strip()[:80]}'")
         if element.tag.lower() in SOURCES:
-            _check_source(path, (element.text or "").strip())
+            name = (element.text or "").strip()
+            beside = next((v.strip() for key, v in element.attrib.items() if key.lower() == "relativetovrt"), "0")
+            if beside != "1" and not Path(name).is_absolute():  # GDAL would look in the folder one works in
+                raise _refused(path, f"'{name}' without relativeToVRT=\"1\"")
+            _check_source(path, name)
 
 
 def _check_source(path: Path, name: str) -> None:

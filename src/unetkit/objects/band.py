@@ -170,10 +170,9 @@ def _ends(following: Ints) -> Ints:
     """Where each node's path ends: its last node or, where paths run in circles, the least node of the circle."""
     least, end = np.minimum(np.arange(len(following)), following), following
     for _ in range(max(len(following), 1).bit_length()):
-        further = end[end]
-        if np.array_equal(further, end):
+        if np.array_equal(following[end], end):
             return end
-        least, end = np.minimum(least, least[end]), further
+        least, end = np.minimum(least, least[end]), end[end]
     return least[end]
 
 

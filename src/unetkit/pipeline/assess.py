@@ -132,6 +132,8 @@ def find_scope(run: str | PathLike[str], data: str | PathLike[str] | None, split
     if len(members) > 1 and part != "test":
         raise UsageError("a cross-validation is scored on its test images", mend="leave --split out")
     jobs = tuple((member.path, tuple(getattr(own, part))) for member, own in zip(members, splits, strict=True))
+    if not any(names for _, names in jobs):
+        raise UsageError(f"the run has no {part} images", mend="another --split, or a dataset to score on")
     return Scope(folder, members, dataset, part, part == usual, jobs)
 
 

@@ -41,6 +41,9 @@ from unetkit.registry import lookup
 from unetkit.report.overlay import overlay, to_rgb
 from unetkit.training import RunFolder
 
+DECODING = 40
+"""Bytes a pixel that telling objects apart takes in memory."""
+
 SAVES = ("labels", "probabilities", "overlay")
 
 FORMS = {"png": ".png", "tif": ".tif", "npy": ".npy", "zarr": ".zarr", "cog": ".tif"}
@@ -210,12 +213,14 @@ def _require_free(
 
 def _opened(path: Path, plan: Plan, save: Sequence[str], match_spacing: bool) -> tuple[Source, Source]:
     """The image, and as the model is to see it: itself, or in pixels of the trained size."""
-    shape, pixel_bytes = None, 4 * plan.data.num_classes if "probabilities" in save else 1
+    shape, pixel_bytes = None, 4 * plan.outputs if "probabilities" in save else 1
+    if plan.separates:
+        pixel_bytes = 4 * (1 + plan.outputs) + DECODING
     if match_spacing:
         header = read_header(path)
         shape = matched_shape(path, header.shape[1:], header.geometry, plan.data)
         growth = max(1.0, math.prod(shape) / math.prod(header.shape[1:]))
-        pixel_bytes = math.ceil(growth * (4 * plan.data.num_classes + header.shape[0] * header.dtype.itemsize))
+        pixel_bytes = math.ceil(growth * (4 * (1 + plan.outputs) + header.shape[0] * header.dtype.itemsize))
     source = _fitted(open_source(path, most=IN_MEMORY, result_bytes=pixel_bytes), plan)
     return source, source if shape in (None, source.shape) else resampled(source, shape)
 
@@ -262,7 +267,10 @@ def _predict_one(
         path, names = targets["probabilities"], classes.names
         write_image(path, outputs[:count], geometry=geometry, channels=names, format=results.format)
     if "labels" in targets:
-        ids = predictor.apart(labels, outputs).ids if outputs is not None and predictor.plan.separates else None
+        ids = None
+        if outputs is not None and predictor.plan.separates:
+            factors = [own / trained for own, trained in zip(source.shape, seen.shape, strict=True)]
+            ids = predictor.apart(labels, outputs, factors).ids
         write_labels(targets["labels"], labels, classes, image, format=results.format, ids=ids)
     if "overlay" in targets:
         picture = overlay(to_rgb(image), middle_plane(labels), None, classes)

@@ -30,6 +30,7 @@ from unetkit.prediction import (
     measure_source,
     to_labels,
 )
+from unetkit.separation import rescaled
 
 IN_MEMORY = 512 * 2**20
 """An image is held in memory while it and what is made of it take no more bytes."""
@@ -96,10 +97,10 @@ def predict_large(
         notes += approximation.notes(seen, statistics, tile=tile)
         _predict(seen, predictor, parts, statistics, tell, keep_probabilities=keep_probabilities)
         own = OwnGrid(parts.probabilities, source, seen.shape, results.num_classes) if matched else parts
-        apart = (predictor.plan.separator, predictor.decoding) if predictor.plan.separates else None
-        notes += replace(results, apart=apart).write(
-            own, lambda share: tell(PREDICTED + (1 - PREDICTED) * share, False), f"{tile}"
-        )
+        if predictor.plan.separates:
+            factors = [side / trained for side, trained in zip(source.shape, seen.shape, strict=True)]
+            results = replace(results, apart=(predictor.plan.separator, rescaled(predictor.decoding, factors)))
+        notes += results.write(own, lambda share: tell(PREDICTED + (1 - PREDICTED) * share, False), f"{tile}")
     except BaseException:
         parts.close()
         raise
@@ -121,6 +122,8 @@ def _facts(source: Source, predictor: Predictor, *, keep_probabilities: bool) ->
         "tile": predictor.tile,
         "runtime": predictor.asked,
         "precision": predictor.precision,
+        "device": predictor.device.type,
+        "copies": [network.copy_digest for network in predictor.networks],
         "probabilities": keep_probabilities,
     }
 

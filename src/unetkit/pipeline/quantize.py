@@ -86,7 +86,7 @@ def quantize(
     say(f"predicting {scope.part} images on each runtime in turn")
     for path, names in scope.jobs:
         predictors = [column.load(path, prune) for column in columns]
-        chosen = names[:: -(-len(names) // MOST_IMAGES)]
+        chosen = names[:: max(-(-len(names) // MOST_IMAGES), 1)]
         for image, truth in _images(scope, chosen, predictors[0]):
             labels = [column.look(one, image, truth) for column, one in zip(columns, predictors, strict=True)]
             for column, own in zip(columns, labels, strict=True):

@@ -20,7 +20,7 @@ from unetkit.prediction import Source
 from unetkit.prediction.tiles import Window
 from unetkit.report.overlay import overlay, to_rgb
 from unetkit.separation import Decoding, Separator, basins_of
-from unetkit.separation.decode import BAND
+from unetkit.separation.decode import band_of
 
 OVERVIEW = 2048
 """Side of the picture that stands for an overlay."""
@@ -135,7 +135,7 @@ class Results:
         shape = self.source.shape
         across = tuple(slice(0, extent) for extent in shape[1:])
         if self.apart is None:
-            return BandedObjects(lambda a, b: parts.labels((slice(a, b), *across)) == 1, shape[0], BAND[len(shape)])
+            return BandedObjects(lambda a, b: parts.labels((slice(a, b), *across)) == 1, shape[0], band_of(shape))
         separator, decoding = self.apart
         extras = range(self.num_classes, self.num_classes + separator.channels(len(shape)))
 
@@ -178,7 +178,7 @@ class Numbered(Protocol):
 
 def _numbered(source: Source, objects: Numbered) -> Streamed:
     """Objects, with the numbers they would have in one piece."""
-    band = BAND[len(source.shape)]
+    band = band_of(source.shape)
     dtype = np.dtype(np.uint16 if objects.count <= np.iinfo(np.uint16).max else np.uint32)
     held: dict[int, Array] = {}  # the bands that the last window touched
 

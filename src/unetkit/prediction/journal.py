@@ -135,16 +135,21 @@ class Journal:
 
     def remove(self) -> None:
         """Take the file away: what it held stands elsewhere."""
+        if os.name == "nt":  # an open file cannot be taken away there
+            self._file.close()
+        self.path.unlink(missing_ok=True)  # still locked: nobody else may go on with it meanwhile
         self._file.close()
-        self.path.unlink(missing_ok=True)
 
     def _write(self, data: bytes) -> None:
         """Append; what was written of it is taken back where the disk is full."""
         try:
             self._file.seek(self._end)
-            written = self._file.write(data)
-            if written != len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            left = memoryview(data)
+            while left:  # one call writes 2 GB at most
+                written = self._file.write(left)
+                if not written:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                left = left[written:]
         except OSError as error:
             with suppress(OSError):
                 self._file.truncate(self._end)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from unetkit.dataset.normalize import NormalizationPlan, Statistics, measure
+from unetkit.errors import UsageError
 from unetkit.image import Image, without_data
 from unetkit.models import Segmenter
 from unetkit.models.base import LONGEST_HALO
@@ -30,7 +31,7 @@ from unetkit.prediction.tiles import Edges, Tile, Window, edges_of, tiles
 from unetkit.prediction.views import as_logits, as_probabilities, flips_of, mean_of_views
 from unetkit.registry import lookup
 from unetkit.runtimes import PRECISIONS, Network, first_usable, open_network
-from unetkit.separation import Decoding, decode
+from unetkit.separation import Decoding, decode, rescaled
 
 WHOLE_PIXELS = {2: 2_300_000, 3: 2_100_000}
 """Larger images are predicted in tiles; a default network takes about 0.5 GB for this many pixels (voxels)."""
@@ -105,6 +106,8 @@ class Predictor:
         self.augment = augment
         self.decoding = decoding or Decoding(self.plan.separator.seed)
         self.tile = self.plan.prediction.tile if tile is None else tile
+        if self.tile < 0:
+            raise UsageError("the side of the tiles is below 0", found=self.tile, expected="pixels, or 0 to choose")
         longest = LONGEST_HALO[self.plan.data.spatial_dims]
         self.halo = max(min(model.receptive_field or longest, longest) for model in self.models)
         self.grid = math.lcm(*(model.grid for model in self.models))
@@ -175,9 +178,18 @@ class Predictor:
         """
         return self.apart(*self.labels_and_outputs(image, statistics=statistics, progress=progress))
 
-    def apart(self, labels: npt.NDArray[np.uint8], outputs: npt.NDArray[np.float32]) -> ObjectMap:
-        """The objects in what `labels_and_outputs` gave; outputs may be NaN where labels are 255."""
-        return decode(self.plan.separator, labels, outputs[0], outputs[self.plan.data.num_classes :], self.decoding)
+    def apart(
+        self, labels: npt.NDArray[np.uint8], outputs: npt.NDArray[np.float32], factors: Sequence[float] = (1.0,)
+    ) -> ObjectMap:
+        """The objects in what `labels_and_outputs` gave.
+
+        Args:
+            labels: *S.
+            outputs: (K + E) *S; may be NaN where labels are 255.
+            factors: along each axis, how many pixels there are for one of those the network has seen.
+        """
+        decoding, extra = rescaled(self.decoding, factors), outputs[self.plan.data.num_classes :]
+        return decode(self.plan.separator, labels, outputs[0], extra, decoding)
 
     def labels_and_outputs(
         self,

@@ -104,17 +104,17 @@ def open_network(network: Network, name: str) -> Engine:
         load(package, runtime.extra)
     try:
         engine = runtime.open(network)
+        if name != "torch" and network.precision == "float32":
+            require_parity(network, engine, name)
     except UnetkitError:
         raise
     except Exception as error:  # each runtime has kinds of its own
         raise FileError(
             f"the network's copy cannot be opened by {name}",
             file=network.copy if network.store is not None else None,
-            found=str(error).strip().splitlines()[0][:200],
+            found=(str(error).strip() or type(error).__name__).splitlines()[0][:200],
             mend="delete it and try again, or --runtime torch",
         ) from error
-    if name != "torch" and network.precision == "float32":
-        require_parity(network, engine, name)
     return engine
 
 

@@ -61,6 +61,11 @@ class Network:
         return self.store / (self.digest + SUFFIXES.get(self.precision, ".onnx"))
 
     @cached_property
+    def copy_digest(self) -> str | None:
+        """Of the quantised copy, which depends on more than the weights; None in any other precision."""
+        return hashlib.blake2b(self.onnx, digest_size=16).hexdigest() if self.precision == "int8" else None
+
+    @cached_property
     def onnx(self) -> bytes:
         """The network as an ONNX file's content: image 1 C *S in, logits 1 K *S out, any size.
 

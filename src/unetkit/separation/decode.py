@@ -14,8 +14,8 @@ from unetkit.objects.band import Relief
 from unetkit.objects.basins import Basins
 from unetkit.separation.separator import Floats, Labels, Separator
 
-BAND = {2: 256, 3: 16}
-"""Rows (planes) that are decoded at a time: they fit the cache."""
+BAND = 2**20
+"""Pixels (voxels) that are decoded at a time."""
 
 MOST_HELD = 2**22
 """Pixels whose basins are kept in memory between two looks."""
@@ -42,9 +42,21 @@ class Decoding:
     least: int = 1
 
 
+def rescaled(decoding: Decoding, factors: Sequence[float]) -> Decoding:
+    """The same for pixels that are, along each axis, so many times as many as those it was tuned for."""
+    growth = math.prod(factors)
+    linear = growth ** (1 / len(factors))
+    return Decoding(decoding.seed, decoding.smoothing * linear, max(round(decoding.least * growth), 1))
+
+
 def halo_of(smoothing: float) -> int:
     """Rows (planes) around a band that its relief depends on: those of the Gaussian, and one for a slope."""
     return int(TRUNCATE * smoothing + 0.5) + 1
+
+
+def band_of(shape: Sequence[int]) -> int:
+    """Rows (planes) of an image that are decoded at a time: 16 or more in the plane, where a row is a thin thing."""
+    return max(BAND // max(math.prod(shape[1:]), 1), 16 if len(shape) == 2 else 1)
 
 
 def basins_of(separator: Separator, outputs: Outputs, shape: Sequence[int], smoothing: float) -> Basins:
@@ -56,7 +68,7 @@ def basins_of(separator: Separator, outputs: Outputs, shape: Sequence[int], smoo
         shape: *S of the image.
         smoothing: see `Decoding`.
     """
-    extent, band = shape[0], BAND[len(shape)]
+    extent, band = shape[0], band_of(shape)
     halo = halo_of(smoothing)
 
     def read(start: int, stop: int) -> Relief:
