@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from unetkit.demo.cells import write_cells
-from unetkit.formats import Streamed, write_streamed
+from unetkit.formats import Streamed, read_mask, write_mask, write_streamed
 from unetkit.image import Array, Geometry
 from unetkit.pipeline import Options, train
 
@@ -78,6 +78,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=arguments.work) as folder:
         work = Path(folder)
         write_cells(work / "data")
+        for mask in (work / "data" / "masks").iterdir():  # classes: numbered objects take memory for each object
+            write_mask(mask, (read_mask(mask).values > 0).astype(np.uint8) * 255)
         settings = (f"model.width={arguments.width}", f"model.depth={arguments.depth}")
         run = train(work / "data", Options(steps=30, model="unet", settings=settings), out=work / "run").path
         for side in arguments.sides:
@@ -93,9 +95,9 @@ def main() -> None:
                 line += interrupted([*command, str(work / "killed")], journal, out / path.name, seconds)
             lines.append(line if line.endswith("|") else f"{line}|")
             print(lines[-1], flush=True)
-    machine = f"{platform.machine()}, {os.cpu_count()} cores; torch {torch.__version__}; {date.today()}"
-    lines += ["", f"Depth {arguments.depth}, width {arguments.width}, tiles of 1024, OpenVINO; {machine}."]
-    OUT.write_text("\n".join(lines) + "\n")
+            machine = f"{platform.machine()}, {os.cpu_count()} cores; torch {torch.__version__}; {date.today()}"
+            made = f"Depth {arguments.depth}, width {arguments.width}, tiles of 1024, OpenVINO; {machine}."
+            OUT.write_text("\n".join([*lines, "", made]) + "\n")
 
 
 def interrupted(command: list[str], journal: Path, expected: Path, seconds: float) -> str:
