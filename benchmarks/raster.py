@@ -80,6 +80,7 @@ def main() -> None:
         write_cells(work / "data")
         for mask in (work / "data" / "masks").iterdir():  # classes: numbered objects take memory for each object
             write_mask(mask, (read_mask(mask).values > 0).astype(np.uint8) * 255)
+        (work / "data" / "classes.yaml").unlink()
         settings = (f"model.width={arguments.width}", f"model.depth={arguments.depth}")
         run = train(work / "data", Options(steps=30, model="unet", settings=settings), out=work / "run").path
         for side in arguments.sides:
