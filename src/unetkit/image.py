@@ -109,7 +109,7 @@ def without_data(pixels: Array, nodata: float | None) -> npt.NDArray[np.bool_] |
         return None
     if np.isnan(nodata):
         missing = np.any(np.isnan(pixels), axis=0) if pixels.dtype.kind == "f" else None
-    elif pixels.dtype.kind in "ui" and not _holds(pixels.dtype, nodata):
+    elif pixels.dtype.kind in "ui" and not holds(pixels.dtype, nodata):
         missing = None
     else:
         with np.errstate(over="ignore"):  # the text of a tag may round the largest float32 up
@@ -117,7 +117,14 @@ def without_data(pixels: Array, nodata: float | None) -> npt.NDArray[np.bool_] |
     return missing if missing is not None and missing.any() else None
 
 
-def _holds(dtype: np.dtype[Any], number: float) -> bool:
-    """Whether a type of whole numbers has this one."""
-    info = np.iinfo(dtype)
-    return bool(np.isfinite(number)) and number == int(number) and info.min <= int(number) <= info.max
+def holds(dtype: np.dtype[Any], number: float) -> bool:
+    """Whether a type has this number; fractional types are taken to have any.
+
+    Example:
+        >>> holds(np.dtype(np.uint8), 255), holds(np.dtype(np.uint8), -9999)
+        (True, False)
+    """
+    if dtype.kind == "f":
+        return True
+    low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return bool(np.isfinite(number)) and number == int(number) and low <= int(number) <= high

@@ -14,7 +14,7 @@ from unetkit.errors import FileError
 from unetkit.extras import load
 from unetkit.files import replacing_folder
 from unetkit.formats.format import Output, Streamed, Window
-from unetkit.image import Array, Geometry
+from unetkit.image import Array, Geometry, holds
 
 CHUNK = {2: (512, 512), 3: (16, 256, 256)}
 """What is compressed, and read again, in one piece."""
@@ -100,18 +100,10 @@ def _level(group: Any, number: int, output: Streamed, shape: tuple[int, ...]) ->
         chunks=(*lead, *spatial),
         shards=(*lead, *spatial[:-1], spatial[-1] * wide) if wide > 1 else None,
         compressors=load("zarr", "zarr").codecs.ZstdCodec(level=3),
-        fill_value=output.dtype.type(fill) if _holds(output.dtype, fill) else output.dtype.type(0),
+        fill_value=output.dtype.type(fill) if holds(output.dtype, fill) else output.dtype.type(0),
         dimension_names=_axes(shape),
         attributes={} if nodata is None else {"_FillValue": _as_json(nodata)},
     )
-
-
-def _holds(dtype: np.dtype[Any], number: float) -> bool:
-    """Whether a type has that number."""
-    if dtype.kind == "f":
-        return True
-    low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
-    return math.isfinite(number) and number == int(number) and low <= number <= high
 
 
 def _as_json(number: float) -> float | str:

@@ -94,7 +94,7 @@ class Band:
         found = []
         for offset in product((-1, 0, 1), repeat=self.basins.ndim):
             if offset < (0,) * self.basins.ndim:
-                here, there = _neighbours(offset)
+                here, there = neighbours(offset)
                 sides = ((self.basins[w], self.height[w], self.labels[w]) for w in (here, there))
                 found.append(_meeting(*sides))
         return highest(found)
@@ -122,7 +122,7 @@ def sew(forest: Forest, above: Edge, part: Band, first: int) -> None:
     forest.link(basins + first, above.basins.reshape(-1)[places])
     found = []
     for offset in product((-1, 0, 1), repeat=below.ndim):
-        here, there = _neighbours(offset)
+        here, there = neighbours(offset)
         upper = above.basins[there], above.height[there], above.labels[there]
         found.append(_meeting((below[here], part.height[0][here], part.labels[0][here]), upper))
     forest.passes(highest(found))
@@ -144,7 +144,7 @@ def _steepest(height: Floats, labels: Labels) -> Ints:
     step = np.zeros(height.shape, np.int64)
     strides = [int(np.prod(height.shape[axis + 1 :])) for axis in range(height.ndim)]
     for offset in product((-1, 0, 1), repeat=height.ndim):
-        here, there = _neighbours(offset)
+        here, there = neighbours(offset)
         better = (labels[there] == labels[here]) & (height[there] >= best[here])
         np.copyto(best[here], height[there], where=better)
         np.copyto(step[here], sum(o * stride for o, stride in zip(offset, strides, strict=True)), where=better)
@@ -157,7 +157,7 @@ def _downstream(flow: Floats, labels: Labels) -> Ints:
     flat = np.arange(labels.size).reshape(labels.shape)
     target = flat.copy()
     for offset in product((-1, 0, 1), repeat=labels.ndim):
-        here, there = _neighbours(offset)
+        here, there = neighbours(offset)
         drawn = labels[there] == labels[here]
         for axis, step in enumerate(offset):
             along = flow[axis][here]
@@ -176,7 +176,7 @@ def _ends(following: Ints) -> Ints:
     return least[end]
 
 
-def _neighbours(offset: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+def neighbours(offset: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
     """Windows of an array, the second of which shows the first's neighbours at that offset."""
     here = tuple(slice(max(-o, 0), -o if o > 0 else None) for o in offset)
     there = tuple(slice(max(o, 0), o if o < 0 else None) for o in offset)

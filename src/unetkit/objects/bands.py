@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy.ndimage import generate_binary_structure, label
 
 from unetkit.objects.components import Ids
+from unetkit.objects.forest import root
 
 Mask = npt.NDArray[np.bool_]
 
@@ -96,12 +97,5 @@ def seam_neighbours(shape: tuple[int, ...], connectivity: int) -> Iterator[tuple
 
 def _join(parents: npt.NDArray[np.int64], one: int, other: int) -> None:
     """Let two regions be one: the earlier one's number stands for both."""
-    one, other = _root(parents, one), _root(parents, other)
+    one, other = root(parents, one), root(parents, other)
     parents[max(one, other)] = min(one, other)
-
-
-def _root(parents: npt.NDArray[np.int64], number: int) -> int:
-    while parents[number] != number:
-        parents[number] = parents[parents[number]]
-        number = int(parents[number])
-    return number

@@ -91,13 +91,9 @@ class Forest:
             return np.zeros(0, np.int64), np.zeros(0, np.uint8), np.zeros(0, np.uint32)
         trees = Trees(*(np.concatenate(parts) for parts in zip(*self._trees, strict=True)))
         passes = Passes(*(np.concatenate(parts) for parts in zip(*self._passes, strict=True)))
-        cut = (
-            [np.concatenate(parts) for parts in zip(*self._links, strict=True)] if self._links else [trees.tops[:0]] * 2
-        )
         high = passes.height > seed
-        group = _components(
-            self._count, np.concatenate([passes.one[high], cut[0]]), np.concatenate([passes.other[high], cut[1]])
-        )
+        joined = [(passes.one[high], passes.other[high]), *self._links]
+        group = _components(self._count, *(np.concatenate(ends) for ends in zip(*joined, strict=True)))
         low = Passes(group[passes.one[~high]], group[passes.other[~high]], passes.height[~high])
         group = _flooded(trees, group, low, seed)[group]
         areas = np.bincount(group, weights=trees.areas).astype(np.int64)
@@ -126,7 +122,7 @@ def _flooded(trees: Trees, group: Ints, passes: Passes, seed: float) -> Ints:
     pair = np.sort(np.stack([tops[one], tops[other]]), axis=0)
     order = np.lexsort((pair[1], pair[0], -height))
     for a, b in zip(one[order].tolist(), other[order].tolist(), strict=True):
-        a, b = _root(parent, a), _root(parent, b)
+        a, b = root(parent, a), root(parent, b)
         if a != b and not (seeded[a] and seeded[b]):
             parent[b], seeded[a] = a, seeded[a] or seeded[b]
     while not np.array_equal(following := parent[parent], parent):
@@ -141,7 +137,8 @@ def _first(trees: Trees, group: Ints, count: int) -> Ints:
     return tops
 
 
-def _root(parent: Ints, number: int) -> int:
+def root(parent: Ints, number: int) -> int:
+    """The number that stands for the set of a number; the way to it is made shorter."""
     while parent[number] != number:
         parent[number] = parent[parent[number]]
         number = int(parent[number])

@@ -63,10 +63,20 @@ def write_int8(
         write_bytes(target, quantised(network.onnx, patches))
 
 
+def evenly(names: Sequence[str], most: int) -> Sequence[str]:
+    """At most so many of the names, evenly chosen.
+
+    Example:
+        >>> evenly("abcde", 3)
+        'ace'
+    """
+    return names[:: max(-(-len(names) // most), 1)]
+
+
 def _patches(dataset: Dataset, names: Sequence[str], plan: Plan) -> Iterator[Array]:
     """What the network sees in the middle of images, evenly chosen: 1 C *S each."""
     side = PATCH[plan.data.spatial_dims]
-    for name in names[:: -(-len(names) // PATCHES)]:
+    for name in evenly(names, PATCHES):
         image = match_channels(dataset.read_image(dataset.sample(name)), plan)
         statistics = measure(image, plan.normalization)
         middle = tuple(slice(max(extent - side, 0) // 2, (extent + side) // 2) for extent in image.shape)

@@ -32,7 +32,7 @@ def load_predictor(
         tile: side of the tiles in pixels, `unetkit.prediction.WHOLE` for one pass; None takes the plan's choice.
         prune: poolings to keep of networks that can be pruned, 0 for all; None takes the plan's choice.
         runtime: "torch", "onnxruntime" or "openvino"; "auto" leaves it to `predict`, and is torch until then.
-        precision: "float32"; on a GPU "bfloat16" or "float16"; "int8" of a run that `quantise` has seen.
+        precision: "float32"; on a GPU "bfloat16" or "float16"; "int8" of a run that `quantize` has seen.
 
     Raises:
         RunError: no such run, not finished, or damaged; or folds that were trained for different data.

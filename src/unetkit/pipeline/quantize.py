@@ -14,7 +14,7 @@ import numpy.typing as npt
 from unetkit.image import Image
 from unetkit.metrics import Interval, confusion_matrix, paired_difference
 from unetkit.pipeline.assess import Part, Scope, find_scope
-from unetkit.pipeline.calibration import write_int8
+from unetkit.pipeline.calibration import evenly, write_int8
 from unetkit.pipeline.infer import match_channels
 from unetkit.pipeline.loading import load_predictor
 from unetkit.pipeline.validation import mean_dice
@@ -86,8 +86,7 @@ def quantize(
     say(f"predicting {scope.part} images on each runtime in turn")
     for path, names in scope.jobs:
         predictors = [column.load(path, prune) for column in columns]
-        chosen = names[:: max(-(-len(names) // MOST_IMAGES), 1)]
-        for image, truth in _images(scope, chosen, predictors[0]):
+        for image, truth in _images(scope, evenly(names, MOST_IMAGES), predictors[0]):
             labels = [column.look(one, image, truth) for column, one in zip(columns, predictors, strict=True)]
             for column, own in zip(columns, labels, strict=True):
                 column.changed += int(np.count_nonzero(own != labels[0]))

@@ -40,12 +40,13 @@ def choose_runtime(predictor: Predictor, pixels: Callable[[], int]) -> tuple[str
         >>> choose_runtime(predictor, lambda: 40_000**2)  # doctest: +SKIP
         ('on openvino, 1.9 × as fast here as torch',)
     """
-    dims = predictor.plan.data.spatial_dims
-    first = predictor.runtime
-    others = [name for name in usable(predictor.device.type, predictor.precision) if name != first]
-    if predictor.settled or not others:
+    if predictor.settled:
         return ()
     predictor.settled = True
+    dims, first = predictor.plan.data.spatial_dims, predictor.runtime
+    others = [name for name in usable(predictor.device.type, predictor.precision) if name != first]
+    if not others:
+        return ()
     predictor.seconds(SIDE[dims])
     expected = pixels() / SIDE[dims] ** dims * predictor.seconds(SIDE[dims])
     at_hand = all(network.store is not None and network.copy.is_file() for network in predictor.networks)

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from unetkit.objects.band import neighbours
+
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -21,8 +23,7 @@ def touching(ids: Ids) -> Mask:
     found = np.zeros(ids.shape, bool)
     for offset in product((-1, 0, 1), repeat=ids.ndim):
         if any(offset):
-            here = tuple(slice(max(-o, 0), -o if o > 0 else None) for o in offset)
-            there = tuple(slice(max(o, 0), o if o < 0 else None) for o in offset)
+            here, there = neighbours(offset)
             found[here] |= (ids[here] > 0) & (ids[there] > 0) & (ids[here] != ids[there])
     return found
 
