@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from unetkit.classes import IGNORE, Classes, Colour
+from unetkit.classes import IGNORE, Classes, Colour, class_numbers
 from unetkit.dataset.census import colour_of, count_mask
 from unetkit.dataset.encoding import read_label_map
 from unetkit.errors import InputError
@@ -39,7 +39,9 @@ def _as_truth(value: int | None, colour: Colour | None, classes: Classes) -> int
         return classes.colours.index(colour) if colour in classes.colours else None
     if value is None or value in classes.ignore_values:
         return None if value is None else IGNORE
-    if classes.encoding == "instances":
+    if classes.label_divisor:
+        value = int(class_numbers(np.array(value), classes.label_divisor))
+    elif classes.encoding == "instances":
         return int(value != 0)
     return classes.values.index(value) if value in classes.values else None
 

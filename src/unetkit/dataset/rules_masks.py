@@ -12,6 +12,7 @@ import numpy.typing as npt
 from unetkit.dataset.census import colour_of
 from unetkit.dataset.findings import FIX, Case, Finding, listed, several
 from unetkit.dataset.records import MaskFacts
+from unetkit.errors import UnclearMasks
 
 LOOSE = 0.5
 """A value is loose, and not drawn, when fewer of its pixels than this share continue in a neighbour."""
@@ -194,11 +195,13 @@ def stray_table(case: Case) -> dict[int, int]:
 
 
 def instances(case: Case) -> bool:
-    """Whether the numbers count objects: as stated, as inferred, or roughly guessed where nothing can be inferred."""
+    """Whether the numbers count objects, or may: as stated, as inferred, or roughly guessed where nothing can be."""
     if "encoding" in case.stated:
         return bool(case.stated["encoding"] == "instances")
     if case.dataset is not None:
         return case.dataset.classes.encoding == "instances"
+    if isinstance(case.refusal, UnclearMasks):
+        return True
     numbered = [
         mask
         for mask in case.survey.readable_masks
