@@ -21,7 +21,7 @@ from unetkit.pipeline.infer import write_labels
 from unetkit.scoring import score_folders
 
 STATED = "names: [ground, road, live, dead]\nencoding: instances\nlabel_divisor: 1000\nvalues: [0, 7, 24, 26]\n"
-SETTINGS = ("model.width=8", "model.depth=2", "training.patch=[48, 48]", "training.batch=4")
+SETTINGS = ("model.width=4", "model.depth=2", "training.patch=[48, 48]", "training.batch=4")
 
 
 def draw(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -51,7 +51,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def run(city: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    options = Options(steps=200, model="unet", settings=(*SETTINGS, "objects.separate=boundary"))
+    options = Options(steps=80, model="unet", settings=(*SETTINGS, "objects.separate=boundary"))
     return train(city, options, out=tmp_path_factory.mktemp("runs") / "city").path
 
 
@@ -81,7 +81,8 @@ def test_training_ends_in_files_and_scores_by_class(run: Path, city: Path, tmp_p
     (done,) = predict(run, [image], tmp_path / "out")
     written = read_mask(done.written[0]).values
     objects = load_predictor(run).objects(read_image(image))
-    assert objects.count > 10
+    assert objects.count >= 4
+    assert len(set(objects.classes.tolist())) >= 2
     values = np.array([0, 7, 24, 26])
     for one in range(1, objects.count + 1):
         (number,) = np.unique(written[objects.ids == one])
