@@ -19,6 +19,9 @@ from unetkit.formats import RawMask, read_mask
 BLOCK = 2**22
 """Pixels counted at a time: `bincount` makes eight bytes of each."""
 
+LISTED = 2**26
+"""Numbers below this are counted in a list, larger ones by sorting."""
+
 LOOKED = 2**26
 """Pixels of a mask whose connected areas are counted: numbering them takes sixteen bytes of each."""
 
@@ -134,8 +137,9 @@ def index_values(numbers: npt.NDArray[Any]) -> Indexed:
     """
     if numbers.dtype.kind == "b":
         numbers = numbers.view(np.uint8)
-    if numbers.dtype.kind == "u" and numbers.dtype.itemsize <= 2:  # counting and looking up beat sorting and searching
-        counts = tally(numbers, 256**numbers.dtype.itemsize)
+    size = _listed(numbers)
+    if size:  # counting and looking up beat sorting and searching
+        counts = tally(numbers, size)
         values = np.flatnonzero(counts)
         table = np.zeros(len(counts), _index_type(len(values)))
         table[values] = np.arange(len(values))
@@ -147,8 +151,17 @@ def index_values(numbers: npt.NDArray[Any]) -> Indexed:
     return Indexed(values, tally(index, len(values)), index)
 
 
+def _listed(numbers: npt.NDArray[Any]) -> int:
+    """How long a list of all numbers up to the highest is; 0 where it is too long, or numbers are no places in it."""
+    if numbers.dtype.kind not in "ui" or not numbers.size:
+        return 0
+    if numbers.dtype.kind == "u" and numbers.dtype.itemsize <= 2:
+        return int(256**numbers.dtype.itemsize)
+    return int(numbers.max()) + 1 if numbers.min() >= 0 and numbers.max() < LISTED else 0
+
+
 def _index_type(count: int) -> type[np.integer[Any]]:
-    return np.uint8 if count <= 2**8 else np.uint16 if count <= 2**16 else np.intp
+    return np.uint8 if count <= 2**8 else np.uint16 if count <= 2**16 else np.uint32 if count <= 2**32 else np.intp
 
 
 def tally(index: npt.NDArray[Any], size: int) -> Integers:
@@ -156,7 +169,9 @@ def tally(index: npt.NDArray[Any], size: int) -> Integers:
     flat = index.reshape(-1)
     counts = np.zeros(size, np.int64)
     for start in range(0, flat.size, BLOCK):
-        counts += np.bincount(flat[start : start + BLOCK], minlength=size)
+        block = flat[start : start + BLOCK]
+        top = int(block.max()) + 1
+        counts[:top] += np.bincount(block, minlength=top)
     return counts
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from skimage.measure import label as connected_components
 
 from unetkit.classes import Classes, require_whole
-from unetkit.dataset.census import is_coloured
+from unetkit.dataset.census import LISTED, is_coloured
 from unetkit.dataset.encoding import label_map
 from unetkit.errors import FileError, InputError
 from unetkit.formats import RawMask, read_mask
@@ -21,9 +21,6 @@ Ids = npt.NDArray[np.uint32]
 
 WHOLE = 0.5
 """Of the numbers of objects at least this share lies in one piece; a class as a rule lies in many."""
-
-DENSE = 2**26
-"""Numbers up to this are looked up in a list, larger ones by sorting."""
 
 
 def compact_ids(
@@ -55,7 +52,7 @@ def compact_ids(
     if values.dtype.kind not in "ui":
         values = values.astype(np.int64)
     highest = int(values.max(initial=0))
-    if highest > DENSE:
+    if highest >= LISTED:
         present, index = np.unique(values, return_inverse=True)
         first = int(present[0] == 0)
         return (index + 1 - first).reshape(values.shape).astype(np.uint32), whole_numbers(present[first:])
