@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from unetkit.dataset.numbered import compact_ids, numbered_objects, why_no_objec
 from unetkit.dataset.pairing import MASK_SUFFIXES, by_name, find_partners
 from unetkit.errors import FileError, InputError, UnclearMasks
 from unetkit.evaluation import Evaluation, Pair, evaluate_pairs
-from unetkit.formats import read_mask
+from unetkit.formats import read_header, read_mask
+from unetkit.memory import require_memory
 
 
 def score_folders(
@@ -58,7 +60,8 @@ def score_folders(
 
     Raises:
         InputError: true masks without a prediction or with several, sizes that differ, or values that fit no reading,
-            or two; or objects are asked for and the masks hold classes.
+            or two; objects are asked for and the masks hold classes, or nobody said which of the two numbers are; or a
+            mask is larger than the memory holds.
         FileError: a mask or classes.yaml that cannot be used.
 
     Example:
@@ -68,6 +71,8 @@ def score_folders(
     offered, truths = _masks_below(Path(prediction_folder)), _masks_below(Path(truth_folder))
     partners = _partners(offered, truths, Path(prediction_folder), Path(truth_folder))
     predictions = {name: offered[partner] for name, partner in partners.items()}
+    for path in (*truths.values(), *predictions.values()):
+        _require_room(path)
     known, ordered = _true_classes(classes, Path(truth_folder), list(truths.values()), objects)
     if objects:
         known = _as_instances(known, list(truths.values()), list(predictions.values()))
@@ -81,6 +86,15 @@ def score_folders(
     pairs = _read_pairs(predictions, truths, known, encoding, numbered=bool(objects))
     done = evaluate_pairs(pairs, known, seed=seed, tolerance=tolerance)
     return Evaluation(done.rows, {**done.summary, **read}, done.objects)
+
+
+def _require_room(path: Path) -> None:
+    """Refuse, before anything is read, a mask that cannot be scored in memory."""
+    header = read_header(path)
+    pixels = prod(header.shape)
+    mend = "score parts of the image"
+    needed = pixels * (4 * header.dtype.itemsize + 10)
+    require_memory(needed, "mask is larger than the memory holds", amount=f"{pixels:,} pixels", mend=mend, file=path)
 
 
 def _as_instances(classes: Classes, truths: Sequence[Path], predictions: Sequence[Path]) -> Classes:

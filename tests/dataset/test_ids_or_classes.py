@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unetkit.classes import IGNORE, Classes
-from unetkit.dataset.census import index_values
+from unetkit.dataset.census import count_raw, index_values
 from unetkit.dataset.check import check
 from unetkit.dataset.encoding import find_classes, infer_classes, read_label_map
 from unetkit.dataset.folder import open_dataset, read_objects
-from unetkit.errors import FileError, UnclearMasks
+from unetkit.dataset.ids_or_classes import why_objects
+from unetkit.errors import FileError, InputError, UnclearMasks
 from unetkit.formats import RawMask, write_image, write_mask
+from unetkit.scoring import score_folders
 
 
 def spots(numbers: list[int], dtype: str = "uint16") -> np.ndarray:
@@ -98,9 +100,6 @@ def test_names_of_more_than_two_classes_answer_too(tmp_path: Path) -> None:
 @given(st.lists(st.integers(1, 14), min_size=3, max_size=6), st.integers(0, 99))
 def test_objects_are_never_taken_for_classes(counts: list[int], seed: int) -> None:
     """Whatever the counts: numbered objects are found to be such, or asked about, or too few to be told apart."""
-    from unetkit.dataset.census import count_raw
-    from unetkit.dataset.ids_or_classes import why_objects
-
     masks = [spots([*range(1, count + 1)]) for count in counts]
     seen = [count_raw(Path("a"), RawMask(mask), index_values(mask)) for mask in masks]
     try:
@@ -172,3 +171,45 @@ def test_stated_ids_are_read_exactly_or_refused(tmp_path: Path, case: str) -> No
 def test_ids_that_63_bits_do_not_hold_are_refused_where_they_are_counted(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"larger numbers.*number the objects 1 … n anew"):
         infer_classes(write(tmp_path, spots([2**63 + i for i in range(9)], "uint64")))
+
+
+def test_masks_that_memory_does_not_hold_are_refused_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        write_image(tmp_path / "images" / f"{number}.png", np.full((1, 96, 96), 10 * number, np.uint8))
+        write_mask(tmp_path / "masks" / f"{number}.png", spots([*range(1, 7 + number)]))
+    monkeypatch.setattr("unetkit.memory.free_memory", lambda: 10_000)
+    report = check(tmp_path)
+    assert not report.ok
+    assert any("larger than the memory holds" in finding.what for finding in report.findings)
+    with pytest.raises(InputError, match=r"0\.png: mask is larger than the memory holds; found 9,216 pixels"):
+        score_folders(tmp_path / "masks", tmp_path / "masks")
+
+
+def test_numbers_are_counted_alike_in_a_list_and_by_sorting(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = np.random.default_rng(0).integers(0, 300, (40, 50)).astype(np.int32)
+    listed = index_values(numbers)
+    monkeypatch.setattr("unetkit.dataset.census.LISTED", 0)
+    by_sorting = index_values(numbers)
+    for one, other in ((listed, by_sorting), (index_values(numbers - 5), index_values(numbers.astype(np.int64) - 5))):
+        assert np.array_equal(one.values, other.values)
+        assert np.array_equal(one.counts, other.counts)
+        assert np.array_equal(one.index, other.index)
+    assert np.array_equal(listed.values[listed.index], numbers)
+
+
+def test_holes_and_pieces_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    mask = np.zeros((24, 24), np.uint8)
+    mask[2:10, 2:10], mask[4:6, 4:6], mask[7, 7] = 1, 0, 0  # two holes
+    mask[14:20, 2:8], mask[16:18, 4:6] = 2, 3  # what another object fills is no hole
+    mask[0:5, 14:20], mask[0:3, 16:18] = 4, 0  # open to the border
+    mask[12, 20], mask[20, 20] = 5, 5  # two pieces
+    count = count_raw(Path("a"), RawMask(mask), index_values(mask))
+    assert count.holes[1:].tolist() == [2, 0, 0, 0, 0]
+    assert count.pieces[1:].tolist() == [1, 1, 1, 1, 2]
+    volume = np.zeros((5, 5, 5), np.uint8)
+    volume[1:4, 1:4, 1:4], volume[2, 2, 2], volume[0, 0, 0] = 1, 0, 2
+    assert count_raw(Path("a"), RawMask(volume), index_values(volume)).holes.tolist() == [0, 1, 0]
+    monkeypatch.setattr("unetkit.dataset.census.LOOKED", 100)  # the middle alone
+    assert count_raw(Path("a"), RawMask(mask), index_values(mask)).pieces.tolist() != count.pieces.tolist()

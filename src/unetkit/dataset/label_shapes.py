@@ -30,7 +30,8 @@ def diameters(objects: npt.NDArray[Any]) -> Floats:
     """Equivalent diameters of the objects of a mask, in pixels.
 
     Args:
-        objects: array *S; numbers are instances 1 … n (0 is background), booleans are taken apart into connected components.
+        objects: array *S; numbers are instances 1 … n (0 is background), booleans are taken apart into connected
+            components.
 
     Returns:
         The diameter of the disc (in 3D the ball) as large as each object.

@@ -85,7 +85,7 @@ def rare_classes(case: Case) -> list[Finding]:
 def all_empty(case: Case) -> list[Finding]:
     """All masks hold one and the same value."""
     masks = case.survey.readable_masks
-    values = _values(masks)
+    values = _values(masks) if all(len(mask.values) == 1 for mask in masks) else set()
     if len(values) != 1:
         return []
     what = f"all {len(masks)} masks hold nothing but {values.pop():g}"
@@ -111,7 +111,9 @@ def flipped_polarity(case: Case) -> list[Finding]:
 
 def flipped_masks(case: Case) -> list[MaskFacts]:
     """The masks that `flipped_polarity` is about."""
-    masks = [mask for mask in clean_masks(case) if not set(mask.values.tolist()) & set(stray_table(case))]
+    if instances(case):
+        return []
+    masks = [mask for mask in clean_masks(case) if not np.isin(mask.values, list(stray_table(case))).any()]
     values = sorted(_values(masks))
     both = [mask for mask in masks if len(mask.values) == 2 and len(mask.brightness) == 2]
     if len(values) != 2 or len(both) < 4 or any(mask.colours for mask in masks):

@@ -86,7 +86,7 @@ def mixed_encodings(case: Case) -> list[Finding]:
         found.append(Finding("mixed-encodings", "error", _files(odd), what, why, mend))
     ones = [m for m in masks if not m.colours and m.count(1) and not m.count(255)]
     highs = [m for m in masks if not m.colours and m.count(255) and not m.count(1)]
-    binary = all(set(m.values.tolist()) <= {0, 1, 255} and not (m.count(1) and m.count(255)) for m in masks)
+    binary = all(np.isin(m.values, (0, 1, 255)).all() and not (m.count(1) and m.count(255)) for m in masks)
     if ones and highs and binary and not coloured and not {"values", "ignore_values"} & set(case.stated):
         odd = min(ones, highs, key=len)
         what = f"{several(len(ones), 'mask')} with foreground 1, {several(len(highs), 'mask')} with foreground 255"
