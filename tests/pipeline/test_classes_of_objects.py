@@ -13,7 +13,8 @@ from unetkit.cli import app
 from unetkit.dataset.check import check
 from unetkit.dataset.encoding import infer_classes
 from unetkit.dataset.folder import open_dataset, read_objects
-from unetkit.errors import InputError
+from unetkit.errors import InputError, UnetkitError
+from unetkit.export.html import mask_facts
 from unetkit.formats import read_image, read_mask, write_image, write_mask
 from unetkit.measuring import files, measure_files
 from unetkit.pipeline import Options, infer, load_predictor, predict, train
@@ -175,3 +176,8 @@ def test_connected_regions_of_each_class_are_objects_where_masks_hold_classes(tm
     dataset = open_dataset(tmp_path, classes=infer_classes([tmp_path / "masks" / "a.png"]))
     objects = read_objects(dataset, dataset.samples[0])
     assert (objects.count, sorted(objects.classes.tolist())) == (3, [1, 1, 2])
+
+
+def test_the_page_refuses_what_it_cannot_write(city: Path) -> None:
+    with pytest.raises(UnetkitError, match=r"numbers of class and object.*another format"):
+        mask_facts(open_dataset(city).classes)
