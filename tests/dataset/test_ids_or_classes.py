@@ -89,6 +89,16 @@ def test_what_may_be_either_is_asked_and_one_line_answers(tmp_path: Path, case: 
         assert not [one for one in answered.findings if one.rule == "ids-or-classes"]
 
 
+def test_the_highest_number_is_an_object_where_objects_are_counted_up_to_it(tmp_path: Path) -> None:
+    full = np.repeat(np.arange(256, dtype=np.uint8), 16).reshape(64, 64)
+    found = infer_classes(write(tmp_path, full, np.where(full < 200, full, 0), np.where(full < 90, full, 0)))
+    assert (found.encoding, found.ignore_values) == ("instances", ())
+    apart = [np.where(full < most, full, np.where(full > 250, 255, 0)).astype(np.uint8) for most in (40, 90, 60)]
+    found = infer_classes(write(tmp_path, *apart))
+    assert (found.encoding, found.ignore_values) == ("instances", (255,))
+    assert "255 is taken for 'nobody labelled this'" in found.evidence
+
+
 def test_names_of_more_than_two_classes_answer_too(tmp_path: Path) -> None:
     paths = write(tmp_path, spots([1]), spots([1, 2]), spots([1, 2, 3]))
     (tmp_path / "classes.yaml").write_text("names: [ground, live, dead, debris]")

@@ -201,10 +201,12 @@ def _numbers(counts: Sequence[MaskCount], stated: Mapping[str, Any]) -> dict[str
     _require_two_values(values, "value")
     dtype = _file_type(counts)
     void = _void(counts, values) if stated_ignored is None else None
-    ignored = stated_ignored if void is None else (void,)
-    why = _why_instances(counts, ignored or (), stated)
+    gap = () if void is None or void - 1 in values else (void,)  # objects may well be counted up to the highest number
+    why = _why_instances(counts, stated_ignored or gap, stated)
     if why:
-        return _instances(values[values != void], why, stated) | {"dtype": dtype, "ignore_values": ignored or ()}
+        if gap:
+            why += f"; {void} is taken for 'nobody labelled this' (classes.yaml 'ignore_values: []' makes it an object)"
+        return _instances(values[~np.isin(values, gap)], why, stated) | {"dtype": dtype, "ignore_values": gap}
     _refuse_ringing(counts, values, pixels, repeats)
     evidence = f"the values {_listed(values)}"
     if void is not None:
