@@ -59,9 +59,8 @@ def score_folders(
         `numbered` (whether objects were scored, or why not).
 
     Raises:
-        InputError: true masks without a prediction or with several, sizes that differ, or values that fit no reading,
-            or two; objects are asked for and the masks hold classes, or nobody said which of the two numbers are; or a
-            mask is larger than the memory holds.
+        InputError: true masks without a prediction or with several, sizes that differ, values that fit no reading or
+            two, numbers that may be objects or classes, or a mask that is larger than the memory.
         FileError: a mask or classes.yaml that cannot be used.
 
     Example:
@@ -71,8 +70,7 @@ def score_folders(
     offered, truths = _masks_below(Path(prediction_folder)), _masks_below(Path(truth_folder))
     partners = _partners(offered, truths, Path(prediction_folder), Path(truth_folder))
     predictions = {name: offered[partner] for name, partner in partners.items()}
-    for path in (*truths.values(), *predictions.values()):
-        _require_room(path)
+    _require_room(*truths.values(), *predictions.values())
     known, ordered = _true_classes(classes, Path(truth_folder), list(truths.values()), objects)
     if objects:
         known = _as_instances(known, list(truths.values()), list(predictions.values()))
@@ -88,13 +86,18 @@ def score_folders(
     return Evaluation(done.rows, {**done.summary, **read}, done.objects)
 
 
-def _require_room(path: Path) -> None:
+def _require_room(*paths: Path) -> None:
     """Refuse, before anything is read, a mask that cannot be scored in memory."""
-    header = read_header(path)
-    pixels = prod(header.shape)
-    mend = "score parts of the image"
-    needed = pixels * (4 * header.dtype.itemsize + 10)
-    require_memory(needed, "mask is larger than the memory holds", amount=f"{pixels:,} pixels", mend=mend, file=path)
+    for path in paths:
+        header = read_header(path)
+        pixels = prod(header.shape)
+        require_memory(
+            pixels * (4 * header.dtype.itemsize + 10),
+            "mask is larger than the memory holds",
+            amount=f"{pixels:,} pixels",
+            mend="score parts of the image",
+            file=path,
+        )
 
 
 def _as_instances(classes: Classes, truths: Sequence[Path], predictions: Sequence[Path]) -> Classes:
