@@ -15,6 +15,7 @@ from unetkit.errors import RunError, UnknownName
 from unetkit.formats import read_image, read_mask
 from unetkit.image import Image
 from unetkit.metrics.instances import find_overlaps, match
+from unetkit.objects import instance_mask
 from unetkit.pipeline import Options, infer, load_predictor, predict, train
 from unetkit.pipeline.tuning import tune
 from unetkit.prediction import WHOLE, Predictor
@@ -52,7 +53,7 @@ def test_objects_are_better_apart_than_connected(run: Path, cells: Path) -> None
     predictor, scores = load_predictor(run), []
     for path in sorted((cells / "images").iterdir())[:6]:
         image, truth = read_image(path), read_mask(cells / "masks" / path.name).values
-        connected = infer.instance_mask(predictor.labels(image) == 1)
+        connected = instance_mask(predictor.labels(image) == 1)
         scores.append([match(find_overlaps(ids, truth)).ap for ids in (predictor.objects(image).ids, connected)])
     apart, merged = np.mean(scores, axis=0)
     assert apart > merged + 0.05

@@ -12,6 +12,8 @@ import torch
 from unetkit.augment import AugmentationSettings
 from unetkit.classes import Classes
 from unetkit.dataset import Sample
+from unetkit.dataset.encoding import label_map
+from unetkit.formats import RawMask
 from unetkit.image import Image, LabelMap
 from unetkit.pipeline.gallery import Gallery, attention_sheet, suspicious_places
 from unetkit.pipeline.story import next_steps
@@ -111,9 +113,12 @@ def test_attention_is_shown_on_the_worst_image(names: tuple[str, str]) -> None:
         def read_image(self, sample: Sample) -> Image:
             return images[sample.name]
 
-        def read_labels(self, sample: Sample) -> LabelMap:
+        def read_mask(self, sample: Sample) -> RawMask:
             labels = predictor.labels(images[sample.name])
-            return LabelMap(labels if sample.name == "good" else 1 - labels, CLASSES)
+            return RawMask(labels if sample.name == "good" else 1 - labels)
+
+        def read_labels(self, sample: Sample) -> LabelMap:
+            return label_map(self.read_mask(sample), CLASSES)
 
     gallery = Gallery(Folder())  # type: ignore[arg-type]
     list(gallery.predicted(names, predictor))

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from unetkit.objects.bands import BandedObjects
-from unetkit.objects.components import fewest_bits, instance_mask, label_components, remove_small
+from unetkit.objects.bands import BandedClasses, BandedObjects
+from unetkit.objects.components import (
+    classes_of_objects,
+    fewest_bits,
+    instance_mask,
+    label_components,
+    remove_small,
+)
 from unetkit.objects.measuring import Accumulator, Table, apply_rule, keep_objects, measure, write_table
 from unetkit.objects.object_map import ObjectMap
 from unetkit.objects.outline import Outline, outlines
@@ -11,12 +17,14 @@ from unetkit.objects.sizes import FoundObject, equivalent_diameters, found_objec
 
 __all__ = [
     "Accumulator",
+    "BandedClasses",
     "BandedObjects",
     "FoundObject",
     "ObjectMap",
     "Outline",
     "Table",
     "apply_rule",
+    "classes_of_objects",
     "equivalent_diameters",
     "fewest_bits",
     "found_objects",

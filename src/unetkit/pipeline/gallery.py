@@ -11,13 +11,12 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from unetkit.classes import IGNORE, Classes
-from unetkit.dataset import Dataset, Sample
+from unetkit.dataset import Dataset
 from unetkit.dataset.folder import read_objects
 from unetkit.evaluation import Pair
-from unetkit.formats import read_mask
 from unetkit.image import Image
 from unetkit.metrics.confusion import confusion_matrix
-from unetkit.objects import found_objects, instance_mask, label_components
+from unetkit.objects import ObjectMap, classes_of_objects, found_objects, label_components
 from unetkit.pipeline.infer import match_channels, middle_plane
 from unetkit.pipeline.validation import mean_dice
 from unetkit.prediction import Predictor
@@ -77,28 +76,22 @@ class Gallery:
             if self.cases[0].name == name:
                 self.attention = attention_sheet(name, image, predictor)
             if truth.ndim == 2:
-                found = suspicious_places(name, image, truth, labels, log_probabilities, classes)
-                self.suspects = sorted([*self.suspects, *found], key=lambda s: -s.score)[:SUSPECTS]
-            self.objects += _objects(self._instances(sample, truth), labels, classes, image.geometry.spacing)
-            ids, true_ids = self._ids(sample, predictor, labels, outputs)
-            yield Pair(name, sample.group, labels, truth, image.geometry, ids, true_ids)
+                places = suspicious_places(name, image, truth, labels, log_probabilities, classes)
+                self.suspects = sorted([*self.suspects, *places], key=lambda s: -s.score)[:SUSPECTS]
+            true = read_objects(self.dataset, sample)
+            self.objects += _objects(true, labels, classes, image.geometry.spacing)
+            pair = Pair(name, sample.group, labels, truth, image.geometry)
+            found = self._found(predictor, labels, outputs)
+            yield pair if found is None else _with_objects(pair, found, true, several=len(classes) > 2)
 
-    def _ids(
-        self, sample: Sample, predictor: Predictor, labels: Bytes, outputs: npt.NDArray[np.float32]
-    ) -> tuple[npt.NDArray[Any] | None, npt.NDArray[Any] | None]:
-        """The predicted and the true objects, where they count one by one."""
+    def _found(self, predictor: Predictor, labels: Bytes, outputs: npt.NDArray[np.float32]) -> ObjectMap | None:
+        """The predicted objects, where objects count one by one."""
         if predictor.plan.separates:
-            return predictor.apart(labels, outputs).ids, read_objects(self.dataset, sample)
+            return predictor.apart(labels, outputs)
         if self.dataset.classes.encoding == "instances":
-            return instance_mask(labels == 1), read_objects(self.dataset, sample)
-        return None, None
-
-    def _instances(self, sample: Sample, truth: Bytes) -> list[npt.NDArray[Any]]:
-        """The true objects of each foreground class: as numbered by the mask, else connected components."""
-        classes = self.dataset.classes
-        if classes.encoding == "instances" and sample.mask is not None:
-            return [np.where(truth == 1, read_mask(sample.mask).values, 0)]
-        return [label_components(truth == index) for index in range(1, len(classes))]
+            ids = label_components(labels).astype(np.uint32)
+            return ObjectMap(ids, classes_of_objects(ids, labels))
+        return None
 
     def _keep(self, case: Case) -> None:
         ranked = sorted([*self.cases, case], key=lambda c: 2.0 if c.score is None else c.score)
@@ -126,13 +119,21 @@ def attention_sheet(name: str, image: Image, predictor: Predictor) -> AttentionS
     return AttentionSheet(name, to_rgb(replace(image, pixels=cut)), maps)
 
 
+def _with_objects(pair: Pair, found: ObjectMap, true: ObjectMap, *, several: bool) -> Pair:
+    """The pair with its objects and, where there are several classes, the class of each."""
+    pair = replace(pair, prediction_ids=found.ids, truth_ids=true.ids)
+    return replace(pair, prediction_classes=found.classes, truth_classes=true.classes) if several else pair
+
+
 def _objects(
-    instances: Sequence[npt.NDArray[Any]], labels: Bytes, classes: Classes, spacing: tuple[float, ...] | None
+    true: ObjectMap, labels: Bytes, classes: Classes, spacing: tuple[float, ...] | None
 ) -> list[dict[str, Any]]:
+    """Every true object, class by class: its size, and whether the prediction covers it."""
+    kinds = np.append(np.uint8(0), true.classes)[true.ids]
     return [
-        {"class": classes.names[index], "diameter": found.diameter, "found": found.found}
-        for index, numbered in enumerate(instances, 1)
-        for found in found_objects(numbered, labels == index, spacing=spacing)
+        {"class": classes.names[index], "diameter": one.diameter, "found": one.found}
+        for index in range(1, len(classes))
+        for one in found_objects(np.where(kinds == index, true.ids, 0), labels == index, spacing=spacing)
     ]
 
 
