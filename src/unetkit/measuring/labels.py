@@ -14,7 +14,7 @@ from unetkit.counting import Extent
 from unetkit.dataset.census import is_coloured
 from unetkit.errors import FileError, InputError, UsageError
 from unetkit.image import Geometry
-from unetkit.objects import ObjectMap, label_components
+from unetkit.objects import ObjectMap, label_components, with_classes
 from unetkit.objects.measuring import column_unit
 
 Ids = npt.NDArray[np.uint32]
@@ -96,10 +96,7 @@ def objects_of_classes(labels: npt.NDArray[np.uint8]) -> ObjectMap:
 
     Lines of one pixel, such as the ends of vessels, would else fall apart wherever they are slanted.
     """
-    ids = label_components(labels, connectivity=labels.ndim).astype(np.uint32)
-    classes = np.zeros(int(ids.max(initial=0)) + 1, np.uint8)
-    classes[ids.reshape(-1)] = labels.reshape(-1)
-    return ObjectMap(ids, classes[1:])
+    return with_classes(label_components(labels, connectivity=labels.ndim), labels)
 
 
 def spacing_of(
