@@ -17,8 +17,9 @@ from unetkit.evaluation import Pair
 from unetkit.formats import read_mask
 from unetkit.image import Image
 from unetkit.metrics.confusion import confusion_matrix
-from unetkit.objects import found_objects, instance_mask, label_components
+from unetkit.objects import ObjectMap, found_objects, instance_mask, label_components, with_classes
 from unetkit.pipeline.infer import match_channels, middle_plane
+from unetkit.pipeline.object_gallery import ObjectGallery, Scene
 from unetkit.pipeline.validation import mean_dice
 from unetkit.prediction import Predictor
 from unetkit.prediction.attention import attention
@@ -46,16 +47,19 @@ class Gallery:
 
     Args:
         dataset: where images come from.
+        images: how many there will be.
 
     Attributes:
         cases: the worst images, worst first.
+        one_by_one: the objects that were told apart, and what is wrong with them.
         attention: where the network looks on the worst of them; None for one that cannot tell.
         objects: every true object: class, diameter, found.
         suspects: the places where the truth itself looks wrong, most suspicious first.
     """
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, *, images: int = CASES) -> None:
         self.dataset = dataset
+        self.one_by_one = ObjectGallery(dataset.classes.names, images, CASES)
         self.cases: list[Case] = []
         self.attention: AttentionSheet | None = None
         self.objects: list[dict[str, Any]] = []
@@ -73,25 +77,32 @@ class Gallery:
             step = -(-max(image.shape) // LARGEST) if truth.ndim == 2 else 1
             picture = to_rgb(replace(image, pixels=image.pixels[..., ::step, ::step]))
             score = mean_dice(confusion_matrix(labels, truth, len(classes)))
-            self._keep(_case(name, picture, truth, labels, None if np.isnan(score) else score, step))
+            apart = self._apart(sample, predictor, labels, outputs, truth)
+            case = _case(name, picture, truth, labels, None if np.isnan(score) else score, step)
+            self._keep(case if apart is None else replace(case, objects=_thinned(apart[0], step)))
             if self.cases[0].name == name:
                 self.attention = attention_sheet(name, image, predictor)
             if truth.ndim == 2:
                 found = suspicious_places(name, image, truth, labels, log_probabilities, classes)
                 self.suspects = sorted([*self.suspects, *found], key=lambda s: -s.score)[:SUSPECTS]
             self.objects += _objects(self._instances(sample, truth), labels, classes, image.geometry.spacing)
-            ids, true_ids = self._ids(sample, predictor, labels, outputs)
-            yield Pair(name, sample.group, labels, truth, image.geometry, ids, true_ids)
+            pair = Pair(name, sample.group, labels, truth, image.geometry)
+            if apart is not None:
+                self.one_by_one.see(Scene(name, sample.group, image, *apart, truth != IGNORE, step))
+                pair = _with_objects(pair, *apart, several=len(classes) > 2)
+            yield pair
 
-    def _ids(
-        self, sample: Sample, predictor: Predictor, labels: Bytes, outputs: npt.NDArray[np.float32]
-    ) -> tuple[npt.NDArray[Any] | None, npt.NDArray[Any] | None]:
+    def _apart(
+        self, sample: Sample, predictor: Predictor, labels: Bytes, outputs: npt.NDArray[np.float32], truth: Bytes
+    ) -> tuple[ObjectMap, ObjectMap] | None:
         """The predicted and the true objects, where they count one by one."""
         if predictor.plan.separates:
-            return predictor.apart(labels, outputs).ids, read_objects(self.dataset, sample)
-        if self.dataset.classes.encoding == "instances":
-            return instance_mask(labels == 1), read_objects(self.dataset, sample)
-        return None, None
+            predicted = predictor.apart(labels, outputs)
+        elif self.dataset.classes.encoding == "instances":
+            predicted = with_classes(instance_mask(labels == 1), labels)
+        else:
+            return None
+        return predicted, with_classes(read_objects(self.dataset, sample), truth)
 
     def _instances(self, sample: Sample, truth: Bytes) -> list[npt.NDArray[Any]]:
         """The true objects of each foreground class: as numbered by the mask, else connected components."""
@@ -109,6 +120,18 @@ def _case(name: str, picture: Bytes, truth: Bytes, labels: Bytes, score: float |
     # copies, not views: a view would keep the whole image in memory
     thin = (slice(None, None, step), slice(None, None, step))
     return Case(name, picture, middle_plane(truth)[thin].copy(), middle_plane(labels)[thin].copy(), score)
+
+
+def _thinned(objects: ObjectMap, step: int) -> ObjectMap:
+    """The objects as the picture of a case shows them."""
+    ids = objects.ids if objects.ids.ndim == 2 else objects.ids[len(objects.ids) // 2]
+    return replace(objects, ids=ids[::step, ::step].copy())
+
+
+def _with_objects(pair: Pair, predicted: ObjectMap, truth: ObjectMap, *, several: bool) -> Pair:
+    """The pair with its objects; of several classes also with the class of each."""
+    pair = replace(pair, prediction_ids=predicted.ids, truth_ids=truth.ids)
+    return replace(pair, prediction_classes=predicted.classes, truth_classes=truth.classes) if several else pair
 
 
 def attention_sheet(name: str, image: Image, predictor: Predictor) -> AttentionSheet | None:

@@ -146,7 +146,9 @@ def count_scatter(counts: Sequence[tuple[str, int, int]], *, width: int = 480) -
         who = names[0] if len(names) == 1 else f"{len(names)} images"
         told = title(f"{who}: {true} true, {predicted} predicted")
         parts.append(tag("circle", told, class_="dot score", cx=x(true), cy=y(predicted), r=4.5, fill_opacity=0.6))
-    parts.append(text("true objects in an image", (x.start + x.end) / 2, width - 8, class_="tick", text_anchor="middle"))
+    parts.append(
+        text("true objects in an image", (x.start + x.end) / 2, width - 8, class_="tick", text_anchor="middle")
+    )
     parts.append(text("predicted", 0, 14, class_="tick"))
     right = sum(true == predicted for _, true, predicted in counts)
     images = f"{len(counts)} image{'' if len(counts) == 1 else 's'}"

@@ -115,7 +115,7 @@ def wrong_pixels(prediction_ids: Ids, truth_ids: Ids, kinds: Kinds) -> npt.NDArr
     """
     true = _kinds_of_pixels(truth_ids, kinds.truth_ids, kinds.true)
     predicted = _kinds_of_pixels(prediction_ids, kinds.predicted_ids, kinds.predicted)
-    return (true > FOUND) | (predicted == INVENTED)
+    return np.asarray((true > FOUND) | (predicted == INVENTED))
 
 
 def worst_crops(

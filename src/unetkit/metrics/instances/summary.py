@@ -11,7 +11,6 @@ from unetkit.metrics.bootstrap import mean_intervals, number
 from unetkit.metrics.instances.matching import NAN
 from unetkit.metrics.instances.scores import OBJECT_COUNTS, OBJECT_METRICS, THRESHOLDS, ObjectScores
 
-
 AT_THRESHOLDS = ("ap", "precision", "recall", "f1")
 """The scores that are given at every threshold."""
 
