@@ -160,9 +160,10 @@ def _write(folder: Path, evaluation: Evaluation, gallery: Gallery, objects: Obje
     write_json(folder / "objects.json", gallery.objects)
     classes = gallery.dataset.classes
     for case in gallery.cases:
-        picture = overlay(case.image, case.prediction, case.truth, classes)
-        if case.objects is not None:
-            picture = paint_objects(picture, case.objects, classes)
+        if case.objects is None:
+            picture = overlay(case.image, case.prediction, case.truth, classes)
+        else:
+            picture = paint_objects(case.image, case.objects, classes)
         write_image(folder / "overlays" / f"{case.name}.png", np.moveaxis(picture, -1, 0))
     if objects is None:
         (folder / "objects_summary.csv").unlink(missing_ok=True)  # of an earlier scoring

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
@@ -22,7 +22,6 @@ from unetkit.report.object_errors import overlay_object_errors, worst_crops, wro
 from unetkit.report.object_words import error_words
 from unetkit.report.overlay import Bytes, to_rgb
 from unetkit.report.story import unit_words
-from unetkit.report.svg import number
 
 CROPS = 12
 """So many places stand in the report, worst first; of one image at least two may."""
@@ -42,6 +41,7 @@ CLASSES = 4
 ALL = "all classes"
 
 Plane = npt.NDArray[np.uint32]
+Window = tuple[slice, slice]
 Histogram = tuple[str, str, Sequence[float], Sequence[float]]
 
 
@@ -137,13 +137,16 @@ class ObjectGallery:
         self.pictures = ranked[: self.most]
 
     def _crop(self, scene: Scene, planes: _Planes, overlaps: Overlaps, kinds: Kinds) -> None:
-        side = _side(planes.truth, planes.predicted)
+        side, (pixel, unit) = _side(planes.truth, planes.predicted), _pixel(scene.image)
+        seen: list[Window] = []
         for window in worst_crops(planes.predicted, planes.truth, kinds, side=side, most=self.crops_of_one):
             predicted, truth = planes.predicted[window], planes.truth[window]
             wrong = float(wrong_pixels(predicted, truth, kinds).mean())
-            if len(self.crops) == CROPS and wrong <= self.crops[-1][0]:
+            known = any(_overlap(window, one) for one in seen)
+            if known or (len(self.crops) == CROPS and wrong <= self.crops[-1][0]):
                 continue
-            words = error_words(planes.predicted, planes.truth, window, overlaps, kinds, size=_size_words(scene.image))
+            seen.append(window)
+            words = error_words(planes.predicted, planes.truth, window, overlaps, kinds, pixel=pixel, unit=unit)
             image = to_rgb(replace(planes.image, pixels=planes.image.pixels[(slice(None), *window)]))
             image, predicted, truth = (
                 _enlarged(one, SIDES[1] // max(truth.shape)) for one in (image, predicted, truth)
@@ -185,8 +188,8 @@ def _shown(scene: Scene, kinds: Kinds) -> _Planes:
 
 
 def _side(truth: Plane, predicted: Plane) -> int:
-    """How wide a crop is: some typical objects."""
-    sizes = np.concatenate([np.bincount(ids.reshape(-1))[1:] for ids in (truth, predicted)])
+    """How wide a crop is: some typical objects, true ones where there are any."""
+    sizes = np.bincount((truth if truth.any() else predicted).reshape(-1))[1:]
     across = OBJECTS_ACROSS * float(np.sqrt(np.median(sizes[sizes > 0]))) if sizes.any() else 0.0
     return int(np.clip(across, *SIDES))
 
@@ -195,13 +198,18 @@ def _enlarged(array: npt.NDArray[Any], times: int) -> npt.NDArray[Any]:
     return array.repeat(times, 0).repeat(times, 1) if times > 1 else array
 
 
-def _size_words(image: Image) -> Callable[[float], str]:
-    """How a number of pixels is written: as an area (volume) where the spacing is known."""
+def _pixel(image: Image) -> tuple[float, str]:
+    """Area (volume) of a pixel, and its unit as people write it."""
     spacing, unit = image.geometry.spacing, image.geometry.unit
     if spacing is None or unit == "px":
-        return lambda pixels: f"{number(pixels)} {'px' if len(image.shape) == 2 else 'voxels'}"
-    named = unit_words(f"{column_unit(unit)}{len(image.shape)}")
-    return lambda pixels: f"{number(pixels * prod(spacing))} {named}"
+        return 1.0, "px" if len(image.shape) == 2 else "voxels"
+    return prod(spacing), unit_words(f"{column_unit(unit)}{len(image.shape)}")
+
+
+def _overlap(a: Window, b: Window) -> bool:
+    """Whether two windows of one size share more than half of what they show."""
+    shared = [max(0, min(one.stop, two.stop) - max(one.start, two.start)) for one, two in zip(a, b, strict=True)]
+    return bool(2 * prod(shared) > prod(one.stop - one.start for one in a))
 
 
 def _per_image(table: Table, extents: Mapping[str, Extent]) -> dict[str, int]:

@@ -270,7 +270,8 @@ def _case(case: Case, data: ReportData) -> dict[str, Any]:
         paints["error"] = paint_errors(prediction, truth, data.classes)
     if case.objects is not None:
         ids = fit_labels(case.objects.ids, LONGEST_SIDE)
-        paints["objects"] = draw_objects(replace(case.objects, ids=ids), data.classes)
+        size = max(12, max(ids.shape) // 50)  # large pictures are shown smaller
+        paints["objects"] = draw_objects(replace(case.objects, ids=ids), data.classes, font_size=size)
     small = fit_image(blend(image, paints.get("error", paints["prediction"])), THUMBNAIL)
     scores = [(_metric_name(key), _value(key, value)) for key, value in case.scores.items()]
     return {

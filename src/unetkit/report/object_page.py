@@ -39,6 +39,9 @@ PARTITIONS = ("v_rand", "v_info")
 DENSE = 0.5
 """Scores of partitions are shown where true objects cover at least this share of the labelled pixels."""
 
+SHOWN = ("objects", "covered", "median_area", "median_volume", "median_nearest")
+"""Beginnings of the columns that tables show; objects_summary.csv has more."""
+
 MOST_ROWS = 60
 """So many lines has a table of images or groups."""
 
@@ -187,7 +190,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
 def _columns(names: Sequence[str]) -> list[str]:
     """Those that are shown: of what is there in pixels and in a unit, the unit."""
     shown = [name for name in names if not name.endswith(("_low", "_high"))]
-    shown = [name for name in shown if name.startswith(("objects", "covered", "median_"))]
+    shown = [name for name in shown if name.startswith(SHOWN)]
     densities = [name for name in shown if name.startswith("objects_per_") and name != "objects_per_image"]
     doubled = set(densities[:1]) if len(densities) > 1 else set()
     for name in shown:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,8 @@ def error_words(
     overlaps: Overlaps,
     kinds: Kinds,
     *,
-    size: Callable[[float], str] = lambda pixels: f"{number(pixels)} px",
+    pixel: float = 1.0,
+    unit: str = "px",
 ) -> list[str]:
     """The errors in a window of two planes of numbered objects, one sentence a kind.
 
@@ -37,7 +38,8 @@ def error_words(
         window: rows and columns to look at.
         overlaps: of the whole maps.
         kinds: what became of their objects.
-        size: how a number of pixels is written.
+        pixel: area (volume) of a pixel, in the unit.
+        unit: of areas, as it is written.
 
     Returns:
         Such as ["2 objects merged into one", "1 object missed, 143 px"]; merged first, then split, missed, invented.
@@ -63,8 +65,9 @@ def error_words(
         ("invented", overlaps.predicted_sizes[predicted]),
     ):
         if len(sizes):
-            least, most = size(float(sizes.min())), size(float(sizes.max()))
-            words.append(f"{counted(len(sizes), 'object')} {what}, {least if least == most else f'{least} to {most}'}")
+            least, most = number(float(sizes.min()) * pixel), number(float(sizes.max()) * pixel)
+            said = least if least == most else f"{least} to {most}"
+            words.append(f"{counted(len(sizes), 'object')} {what}, {said} {unit}")
     return words
 
 
