@@ -23,6 +23,7 @@ SECTIONS = (
     "training",
     "scores",
     "confusion",
+    "objects",
     "images",
     "suspects",
     "missed",
@@ -94,8 +95,9 @@ def test_a_report_of_nothing_says_what_is_missing_and_why() -> None:
 @pytest.mark.parametrize(
     "nothing",
     [
-        {"findings": []}, {"suspects": []}, {"missed": []}, {"cases": []}, {"history": []}, {"best_step": None},
-        {"augmentation": AugmentationSheet([], [], [])}, {"summary": {}}, {"split": {}}, {"history": [{"step": None}]},
+        {"findings": []}, {"suspects": []}, {"missed": []}, {"objects": None}, {"cases": []}, {"history": []},
+        {"best_step": None}, {"augmentation": AugmentationSheet([], [], [])}, {"summary": {}}, {"split": {}},
+        {"history": [{"step": None}]},
         {"summary": {"mean": {}, "classes": {}, "confusion": [], "class_names": []}},
         {"summary": {"images": 1, "mean": {"dice": {"mean": None}}, "classes": {"a": {"dice": {"mean": None}}}}},
     ],

@@ -14,6 +14,7 @@ from unetkit.report.svg import number
 
 Ids = npt.NDArray[np.integer[Any]]
 Counts = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 Window = tuple[slice, slice]
 
 
@@ -51,8 +52,10 @@ def error_words(
         >>> error_words(prediction, truth, (slice(0, 1), slice(0, 6)), overlaps, object_kinds(overlaps))
         ['2 objects merged into one', '1 object missed, 1 px']
     """
-    true = _positions(truth_ids, window, kinds.truth_ids, kinds.true != FOUND)
-    predicted = _positions(prediction_ids, window, kinds.predicted_ids, kinds.predicted == INVENTED)
+    true, most_true = _wrong(truth_ids, window, kinds.truth_ids, kinds.true != FOUND)
+    predicted, most_predicted = _wrong(prediction_ids, window, kinds.predicted_ids, kinds.predicted == INVENTED)
+    if most_true.any() or most_predicted.any():
+        true, predicted = true[most_true], predicted[most_predicted]
     of_kind = {kind: true[kinds.true[true] == kind] for kind in (MERGED, SPLIT, MISSED)}
     words = []
     if held := _partners(overlaps.true, overlaps.predicted, holding(overlaps), of_kind[MERGED]):
@@ -71,19 +74,18 @@ def error_words(
     return words
 
 
-def _positions(ids: Ids, window: Window, known: Ids, wrong: npt.NDArray[np.bool_]) -> Counts:
-    """Positions among the known objects of the wrong ones that lie in the window, mostly if any does."""
+def _wrong(ids: Ids, window: Window, known: Ids, wrong: Mask) -> tuple[Counts, Mask]:
+    """Positions among the known objects of the wrong ones in the window, and which of these lie mostly in it."""
     inside, pixels = np.unique(ids[window], return_counts=True)
     pixels = pixels[np.isin(inside, known)]
     at = np.searchsorted(known, inside[np.isin(inside, known)])
     pixels, at = pixels[wrong[at]], at[wrong[at]]
     near = tuple(slice(max(0, 2 * part.start - part.stop), 2 * part.stop - part.start) for part in window)
     around, whole = np.unique(ids[near], return_counts=True)
-    mostly = 2 * pixels >= whole[np.searchsorted(around, known[at])]
-    return at[mostly] if mostly.any() else at
+    return at, np.asarray(2 * pixels >= whole[np.searchsorted(around, known[at])])
 
 
-def _partners(true: Counts, keys: Counts, pairs: npt.NDArray[np.bool_], chosen: Counts) -> list[int]:
+def _partners(true: Counts, keys: Counts, pairs: Mask, chosen: Counts) -> list[int]:
     """How many of the pairs share a key, for each key that one of the chosen true objects has."""
     keys_of_chosen = np.unique(keys[pairs & np.isin(true, chosen)])
     sizes = np.bincount(keys[pairs], minlength=int(keys.max(initial=0)) + 1)[keys_of_chosen]
