@@ -147,8 +147,8 @@ def worst_crops(
     wrong = wrong_pixels(prediction_ids, truth_ids, kinds).astype(np.float32)
     sides = tuple(min(side, length) for length in wrong.shape)
     windows: list[tuple[slice, slice]] = []
+    density = uniform_filter(wrong, sides, mode="constant")
     while len(windows) < most and wrong.any():
-        density = uniform_filter(wrong, sides, mode="constant")
         centre = np.unravel_index(int(density.argmax()), density.shape)
         starts = [
             min(max(int(c) - s // 2, 0), length - s) for c, s, length in zip(centre, sides, wrong.shape, strict=True)
@@ -158,6 +158,10 @@ def worst_crops(
             break
         wrong[window] = 0
         windows.append(window)
+        near = tuple(slice(max(0, part.start - s), part.stop + s) for part, s in zip(window, sides, strict=True))
+        wide = tuple(slice(max(0, part.start - s), part.stop + s) for part, s in zip(near, sides, strict=True))
+        inner = tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(near, wide, strict=True))
+        density[near] = uniform_filter(wrong[wide], sides, mode="constant")[inner]
     return windows
 
 
