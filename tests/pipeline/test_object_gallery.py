@@ -12,8 +12,7 @@ from unetkit.image import Geometry, Image
 from unetkit.objects import ObjectMap, with_classes
 from unetkit.pipeline import object_gallery
 from unetkit.pipeline.object_gallery import ALL, ObjectGallery, Scene
-from unetkit.report import ObjectSheet
-from unetkit.report.object_page import object_values
+from unetkit.report import ObjectSheet, object_page
 
 NAMES = ("background", "cell")
 MICRONS = Geometry((0.5, 0.5), "um")
@@ -143,9 +142,9 @@ def test_images_without_any_object_are_counted_and_harm_nothing() -> None:
     gallery, sheet = filled(scene("none", nothing, nothing), scene("a", nothing, objects(FEW)))
     assert sheet.counts == [("none", 0, 0), ("a", 2, 0)]
     assert [name for _, name, _ in gallery.pictures] == ["a", "none"]
-    assert object_values(sheet, None)["crops"]
+    assert object_page.object_values(sheet, None)["crops"]
     _, empty = filled(scene("none", nothing, nothing))
-    assert (empty.crops, object_values(empty, None)["charts"]) == ([], [])
+    assert (empty.crops, object_page.object_values(empty, None)["charts"]) == ([], [])
 
 
 def test_of_a_volume_the_plane_with_the_most_errors_is_shown() -> None:
@@ -175,7 +174,10 @@ def test_many_images_and_objects_stay_in_bounds(monkeypatch: pytest.MonkeyPatch)
     scenes = [scene(f"{index:02}", objects(shifted), objects(dots)) for index in range(8)]
     gallery, sheet = filled(*scenes, most=3)
     assert (len(sheet.crops), len(gallery.pictures)) == (5, 3)
-    assert len(str(object_values(sheet, None)["charts"])) < 60_000
+    monkeypatch.setattr(object_page, "MOST_LINES", 6)
+    shown = object_page.object_values(sheet, None)
+    assert len(str(shown["charts"])) < 60_000
+    assert (len(shown["each"]["lines"]), shown["each"]["hidden"], shown["overall"]["hidden"]) == (6, 2, 0)
 
 
 def test_places_of_one_image_do_not_show_the_same_twice() -> None:

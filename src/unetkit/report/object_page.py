@@ -42,8 +42,8 @@ DENSE = 0.5
 SHOWN = ("objects", "covered", "median_area", "median_volume", "median_nearest")
 """Beginnings of the columns that tables show; objects_summary.csv has more."""
 
-MOST_ROWS = 60
-"""So many lines has a table of images or groups."""
+MOST_LINES = 120
+"""So many pairs of lines, true and predicted, has a table of images or groups."""
 
 MOST_DOTS = 500
 """So many images has the chart of counts."""
@@ -78,7 +78,6 @@ def object_values(sheet: ObjectSheet, summary: Mapping[str, Any] | None) -> dict
         "most_dots": MOST_DOTS,
         "overall": _table([row for row in sheet.rows if row["scope"] != "image"]),
         "each": _table(_worst(images, sheet.counts)),
-        "hidden": max(0, len({row["name"] for row in images}) - MOST_ROWS),
     }
 
 
@@ -160,10 +159,10 @@ def _covered(rows: Sequence[Mapping[str, Any]]) -> float:
 
 
 def _worst(rows: Sequence[Mapping[str, Any]], counts: Sequence[tuple[str, int, int]]) -> list[Mapping[str, Any]]:
-    """The rows of the images whose counts are furthest off, these first."""
-    ranked = sorted(counts, key=lambda one: -abs(one[2] - one[1]))[:MOST_ROWS]
+    """The rows of the images, those first whose counts are furthest off."""
+    ranked = sorted(counts, key=lambda one: -abs(one[2] - one[1]))
     order = {name: place for place, (name, _, _) in enumerate(ranked)}
-    return sorted((row for row in rows if row["name"] in order), key=lambda row: order[row["name"]])
+    return sorted(rows, key=lambda row: order[row["name"]])
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -178,12 +177,13 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         pair[row["of"]] = [_entry(name, row) for name in columns]
     lines = [
         {"name": name or "all images", "class": one, "scope": scope, **pair}
-        for (scope, name, one), pair in list(pairs.items())[: 4 * MOST_ROWS]
+        for (scope, name, one), pair in list(pairs.items())[:MOST_LINES]
     ]
     return {
         "columns": [_heading(name) for name in columns],
         "lines": lines,
         "classes": len({line["class"] for line in lines}) > 1,
+        "hidden": max(0, len(pairs) - MOST_LINES),
     }
 
 
