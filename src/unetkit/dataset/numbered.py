@@ -15,7 +15,7 @@ from unetkit.dataset.census import LISTED, is_coloured
 from unetkit.dataset.encoding import label_map
 from unetkit.errors import FileError, InputError
 from unetkit.formats import RawMask, read_mask
-from unetkit.objects import ObjectMap, classes_of_objects, label_components
+from unetkit.objects import ObjectMap, label_components, with_classes
 
 Ids = npt.NDArray[np.uint32]
 
@@ -97,8 +97,8 @@ def numbered_objects(raw: RawMask, classes: Classes) -> tuple[ObjectMap, npt.NDA
     ids, numbers = compact_ids(np.where(alone, 0, raw.values), raw.path, classes.ignore_values)
     regions = label_components(np.where(alone, labels, 0), connectivity=labels.ndim)
     ids = np.where(regions > 0, regions + len(numbers), ids).astype(np.uint32)
-    kinds = classes_of_objects(ids, labels)
-    return ObjectMap(ids, kinds), np.append(numbers, np.array(classes.values)[kinds[len(numbers) :]])
+    objects = with_classes(ids, labels)
+    return objects, np.append(numbers, np.array(classes.values)[objects.classes[len(numbers) :]])
 
 
 def regions_of_classes(labels: npt.NDArray[np.uint8]) -> ObjectMap:
@@ -106,8 +106,7 @@ def regions_of_classes(labels: npt.NDArray[np.uint8]) -> ObjectMap:
 
     Lines of one pixel, such as the ends of vessels, would else fall apart wherever they are slanted.
     """
-    ids = label_components(labels, connectivity=labels.ndim).astype(np.uint32)
-    return ObjectMap(ids, classes_of_objects(ids, labels))
+    return with_classes(label_components(labels, connectivity=labels.ndim), labels)
 
 
 def objects_in(raw: RawMask, classes: Classes) -> ObjectMap:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from unetkit.objects.bands import BandedClasses, BandedObjects
 from unetkit.objects.components import (
-    classes_of_objects,
     fewest_bits,
     instance_mask,
     label_components,
     remove_small,
 )
 from unetkit.objects.measuring import Accumulator, Table, apply_rule, keep_objects, measure, write_table
-from unetkit.objects.object_map import ObjectMap
+from unetkit.objects.object_map import ObjectMap, with_classes
 from unetkit.objects.outline import Outline, outlines
 from unetkit.objects.sizes import FoundObject, equivalent_diameters, found_objects
 
@@ -24,7 +23,6 @@ __all__ = [
     "Outline",
     "Table",
     "apply_rule",
-    "classes_of_objects",
     "equivalent_diameters",
     "fewest_bits",
     "found_objects",
@@ -34,5 +32,6 @@ __all__ = [
     "measure",
     "outlines",
     "remove_small",
+    "with_classes",
     "write_table",
 ]

@@ -47,25 +47,6 @@ def label_components(labels: npt.NDArray[Any], *, connectivity: int = 1) -> Ids:
     return ids
 
 
-def classes_of_objects(ids: npt.NDArray[np.integer[Any]], labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The class of each object; an object has the same class on all its pixels.
-
-    Args:
-        ids: *S, 0 for no object, else 1 … n.
-        labels: *S, class indices.
-
-    Returns:
-        uint8 n, the class of object i at i − 1.
-
-    Example:
-        >>> classes_of_objects(np.array([[1, 1, 0, 2]]), np.array([[3, 3, 0, 1]], np.uint8)).tolist()
-        [3, 1]
-    """
-    classes = np.zeros(int(ids.max(initial=0)) + 1, np.uint8)
-    classes[ids.reshape(-1)] = labels.reshape(-1)
-    return classes[1:]
-
-
 def remove_small(mask: npt.NDArray[np.bool_], least: int, *, connectivity: int = 1) -> npt.NDArray[np.bool_]:
     """The mask without the connected regions of fewer than `least` pixels.
 

@@ -16,8 +16,9 @@ from unetkit.dataset.folder import read_objects
 from unetkit.evaluation import Pair
 from unetkit.image import Image
 from unetkit.metrics.confusion import confusion_matrix
-from unetkit.objects import ObjectMap, classes_of_objects, found_objects, label_components
+from unetkit.objects import ObjectMap, found_objects, label_components, with_classes
 from unetkit.pipeline.infer import match_channels, middle_plane
+from unetkit.pipeline.object_gallery import ObjectGallery, Scene
 from unetkit.pipeline.validation import mean_dice
 from unetkit.prediction import Predictor
 from unetkit.prediction.attention import attention
@@ -45,16 +46,19 @@ class Gallery:
 
     Args:
         dataset: where images come from.
+        images: how many there will be.
 
     Attributes:
         cases: the worst images, worst first.
+        one_by_one: the objects that were told apart, and what is wrong with them.
         attention: where the network looks on the worst of them; None for one that cannot tell.
         objects: every true object: class, diameter, found.
         suspects: the places where the truth itself looks wrong, most suspicious first.
     """
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, *, images: int = CASES) -> None:
         self.dataset = dataset
+        self.one_by_one = ObjectGallery(dataset.classes.names, images, CASES)
         self.cases: list[Case] = []
         self.attention: AttentionSheet | None = None
         self.objects: list[dict[str, Any]] = []
@@ -72,7 +76,9 @@ class Gallery:
             step = -(-max(image.shape) // LARGEST) if truth.ndim == 2 else 1
             picture = to_rgb(replace(image, pixels=image.pixels[..., ::step, ::step]))
             score = mean_dice(confusion_matrix(labels, truth, len(classes)))
-            self._keep(_case(name, picture, truth, labels, None if np.isnan(score) else score, step))
+            found = self._found(predictor, labels, outputs)
+            case = _case(name, picture, truth, labels, None if np.isnan(score) else score, step)
+            self._keep(case if found is None else replace(case, objects=_thinned(found, step)))
             if self.cases[0].name == name:
                 self.attention = attention_sheet(name, image, predictor)
             if truth.ndim == 2:
@@ -81,16 +87,17 @@ class Gallery:
             true = read_objects(self.dataset, sample)
             self.objects += _objects(true, labels, classes, image.geometry.spacing)
             pair = Pair(name, sample.group, labels, truth, image.geometry)
-            found = self._found(predictor, labels, outputs)
-            yield pair if found is None else _with_objects(pair, found, true, several=len(classes) > 2)
+            if found is not None:
+                self.one_by_one.see(Scene(name, sample.group, image, found, true, truth != IGNORE, step))
+                pair = _with_objects(pair, found, true, several=len(classes) > 2)
+            yield pair
 
     def _found(self, predictor: Predictor, labels: Bytes, outputs: npt.NDArray[np.float32]) -> ObjectMap | None:
         """The predicted objects, where objects count one by one."""
         if predictor.plan.separates:
             return predictor.apart(labels, outputs)
         if self.dataset.classes.encoding == "instances":
-            ids = label_components(labels).astype(np.uint32)
-            return ObjectMap(ids, classes_of_objects(ids, labels))
+            return with_classes(label_components(labels), labels)
         return None
 
     def _keep(self, case: Case) -> None:
@@ -102,6 +109,18 @@ def _case(name: str, picture: Bytes, truth: Bytes, labels: Bytes, score: float |
     # copies, not views: a view would keep the whole image in memory
     thin = (slice(None, None, step), slice(None, None, step))
     return Case(name, picture, middle_plane(truth)[thin].copy(), middle_plane(labels)[thin].copy(), score)
+
+
+def _thinned(objects: ObjectMap, step: int) -> ObjectMap:
+    """The objects as the picture of a case shows them."""
+    ids = objects.ids if objects.ids.ndim == 2 else objects.ids[len(objects.ids) // 2]
+    return replace(objects, ids=ids[::step, ::step].copy())
+
+
+def _with_objects(pair: Pair, predicted: ObjectMap, truth: ObjectMap, *, several: bool) -> Pair:
+    """The pair with its objects; of several classes also with the class of each."""
+    pair = replace(pair, prediction_ids=predicted.ids, truth_ids=truth.ids)
+    return replace(pair, prediction_classes=predicted.classes, truth_classes=truth.classes) if several else pair
 
 
 def attention_sheet(name: str, image: Image, predictor: Predictor) -> AttentionSheet | None:
@@ -117,12 +136,6 @@ def attention_sheet(name: str, image: Image, predictor: Predictor) -> AttentionS
     if cut.shape[1:] != image.shape:
         name = f"{name} (its middle {' × '.join(map(str, cut.shape[1:]))} pixels)"
     return AttentionSheet(name, to_rgb(replace(image, pixels=cut)), maps)
-
-
-def _with_objects(pair: Pair, found: ObjectMap, true: ObjectMap, *, several: bool) -> Pair:
-    """The pair with its objects and, where there are several classes, the class of each."""
-    pair = replace(pair, prediction_ids=found.ids, truth_ids=true.ids)
-    return replace(pair, prediction_classes=found.classes, truth_classes=true.classes) if several else pair
 
 
 def _objects(

@@ -20,7 +20,7 @@ from unetkit.errors import InputError, UnetkitError, UsageError
 from unetkit.extras import load
 from unetkit.formats import files_below, is_image_path, read_header, write_image, write_mask
 from unetkit.image import Image, without_data
-from unetkit.objects import classes_of_objects, fewest_bits, label_components
+from unetkit.objects import fewest_bits, label_components, with_classes
 from unetkit.pipeline.approximation import Approximation
 from unetkit.pipeline.large import IN_MEMORY, predict_large
 from unetkit.pipeline.likeness import matched_shape, require_trained_spacing, scale_notes, type_notes
@@ -317,7 +317,7 @@ def write_labels(
     geometry = image.geometry.with_nodata(nodata)
     if classes.encoding == "instances":
         ids = label_components(labels).astype(np.uint32) if ids is None else ids
-        numbers = numbers_in_file(classes, classes_of_objects(ids, labels))
+        numbers = numbers_in_file(classes, with_classes(ids, labels).classes)
         write_mask(path, fewest_bits(numbers[ids]), geometry=geometry, format=format)
     else:
         palette = _palette(stated) if classes.palette and path.suffix == ".png" else None

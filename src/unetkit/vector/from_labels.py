@@ -17,7 +17,7 @@ from unetkit.dataset.numbered import numbered_objects
 from unetkit.dataset.pairing import by_name, find_partners
 from unetkit.errors import FileError, InputError, UnclearMasks
 from unetkit.formats import RawMask, is_image_path, read_header, read_mask
-from unetkit.objects import ObjectMap, classes_of_objects, label_components
+from unetkit.objects import ObjectMap, label_components, with_classes
 from unetkit.vector.format import ImageObjects, Say
 from unetkit.vector.write import require_formats, require_free, shared_files, writing_objects
 
@@ -126,8 +126,7 @@ def objects_of(raw: RawMask, classes: Classes, say: Say = lambda line: None) -> 
             say(f"{raw.path}: its {count} objects, {order}")
         return objects
     labels = label_map(raw, classes).labels
-    ids = label_components(labels).astype(np.uint32)
-    return ObjectMap(ids, classes_of_objects(ids, labels))
+    return with_classes(label_components(labels), labels)
 
 
 def _label_files(paths: Sequence[Path]) -> dict[str, Path]:
