@@ -15,7 +15,8 @@ from scipy import ndimage
 
 from unetkit.losses import build_loss
 from unetkit.metrics.instances import score_objects
-from unetkit.separation import SEPARATORS, Decoding, JointLoss, decode, pack, unpack
+from unetkit.separation import SEPARATORS, Decoding, JointLoss, decode, pack, rescaled, unpack
+from unetkit.separation.decode import DEEPEST, depth
 from unetkit.separation.targets import REACH, edge_distance, inward, normalised_distance, rim, touching
 
 Ids = npt.NDArray[np.int64]
@@ -164,12 +165,20 @@ def any_outputs(
     st.sampled_from([None, 4, 1]),
     st.sampled_from([0.0, 0.5, 1.7]),
     st.integers(1, 6),
+    st.booleans(),
 )
 def test_bands_change_no_object(
-    name: str, shape: tuple[int, ...], seed: int, band: int, levels: int | None, smoothing: float, least: int
+    name: str,
+    shape: tuple[int, ...],
+    seed: int,
+    band: int,
+    levels: int | None,
+    smoothing: float,
+    least: int,
+    deep: bool,
 ) -> None:
     outputs, separator = any_outputs(name, shape, seed, levels), SEPARATORS[name]
-    decoding = Decoding(separator.seed, smoothing, least)
+    decoding = Decoding(0.5 if deep else separator.seed, smoothing, least, deep)
     whole = decode(separator, *outputs, decoding)
     with patch("unetkit.separation.decode.band_of", lambda shape: band):
         banded = decode(separator, *outputs, decoding)
@@ -234,3 +243,24 @@ def test_targets_of_objects_with_holes_and_in_pieces() -> None:
         found = decode(separator, *perfect(name, ids), Decoding(separator.seed, 0.0, 1))
         assert found.ids[20, 20] == 0
         assert {*np.unique(found.ids[18:22, 75:79])}.isdisjoint({*np.unique(found.ids[4:36, 40:72])} - {0})
+
+
+def test_a_neck_parts_what_the_network_leaves_in_one() -> None:
+    rows, columns = np.mgrid[:60, :90]
+    discs = (np.hypot(rows - 30, columns - 30) < 18) | (np.hypot(rows - 30, columns - 60) < 18)
+    labels, background = discs.astype(np.uint8), np.where(discs, 0.05, 0.95).astype(np.float32)
+    nothing = np.zeros((0, *discs.shape), np.float32)
+    border = SEPARATORS["border"]
+    assert decode(border, labels, background, nothing, Decoding(0.8, 1.0)).count == 1
+    apart = decode(border, labels, background, nothing, Decoding(2.0, 1.0, deep=True))
+    assert apart.count == 2
+    assert apart.ids[30, 30] != apart.ids[30, 60]
+    far = decode(border, labels, background, nothing, Decoding(9.0, 1.0, deep=True))
+    assert far.count == 1  # no peak stands out by so much
+    assert rescaled(Decoding(2.0, 1.0, 9, True), (2.0, 2.0)) == Decoding(4.0, 2.0, 36, True)
+
+
+def test_depth_ends_at_other_classes_and_not_at_the_border_of_the_image() -> None:
+    labels = np.array([[1, 1, 2, 2, 2, 0, 255]], np.uint8)
+    assert depth(labels).tolist() == [[2, 1, 1, 2, 1, 0, 0]]
+    assert (depth(np.ones((40, 50), np.uint8)) == DEEPEST).all()

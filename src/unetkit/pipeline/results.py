@@ -20,7 +20,7 @@ from unetkit.pipeline.missing import classes_with_missing
 from unetkit.prediction import Source
 from unetkit.prediction.tiles import Window
 from unetkit.report.overlay import overlay, to_rgb
-from unetkit.separation import Decoding, Separator, basins_of
+from unetkit.separation import Decoding, Separator, basins_of, cut
 from unetkit.separation.decode import band_of
 
 OVERVIEW = 2048
@@ -147,7 +147,7 @@ class Results:
             whole = np.stack(extra) if extra else np.empty((0, stop - start, *shape[1:]), np.float32)
             return parts.labels(window), parts.probabilities(0, window), whole
 
-        return basins_of(separator, outputs, shape, decoding.smoothing).cut(seed=decoding.seed, least=decoding.least)
+        return cut(basins_of(separator, outputs, shape, decoding), decoding)
 
     def _overview(self, parts: Parts) -> tuple[npt.NDArray[np.uint8], int]:
         """The overlay of the image (or the middle plane), thinned to what one can look at: H W 3, and the step."""
