@@ -45,7 +45,9 @@ def perfect(name: str, ids: Ids) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.
 @pytest.mark.parametrize("name", SEPARATORS)
 def test_the_perfect_network_gives_the_true_objects(name: str, dims: int) -> None:
     ids, separator = touching_discs(dims), SEPARATORS[name]
-    found = decode(separator, *perfect(name, ids), Decoding(separator.seed, smoothing=0.5, least=4))
+    labels, background, extra = perfect(name, ids)
+    probabilities = np.stack([background, 1 - background])
+    found = decode(separator, labels, probabilities, extra, Decoding(separator.seed, smoothing=0.5, least=4))
     scores = score_objects(found.ids, ids)
     if name == "components":
         assert found.count < 5

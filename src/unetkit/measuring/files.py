@@ -104,7 +104,7 @@ def measure_files(
     read_as = f"masks of the classes {', '.join(known.names)}" if known is not None else "numbers of objects"
     joined = concatenated(tables)
     table = Table(joined.columns, joined.units, tuple(names[1:]), joined.notes)
-    return Measured(table, extents, _groups(Path(labels), list(files)), read_as)
+    return Measured(table, extents, groups_near(Path(labels), list(files)), read_as)
 
 
 def _measure_file(
@@ -184,9 +184,17 @@ def _classes(files: Sequence[Path], numbered: bool | None, stated: Path | None) 
     return None if found.encoding == "instances" and numbered is None else found
 
 
-def _groups(labels: Path, names: Sequence[str]) -> dict[str, str]:
-    """Groups as a file in the folder, or in the one above it, states them."""
-    folder = labels if labels.is_dir() else labels.parent
+def groups_near(place: Path, names: Sequence[str]) -> dict[str, str]:
+    """Groups as a file in the folder, or in the one above it, states them.
+
+    Args:
+        place: the folder of images or label files, or one of them.
+        names: of the images.
+
+    Raises:
+        DatasetError: a groups file that cannot be read.
+    """
+    folder = place if place.is_dir() else place.parent
     named = folder if folder.name not in ("", "..") else folder.resolve()
     for root in (folder, named.parent):
         if (root / "groups.csv").exists() or (root / "groups.json").exists():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from unetkit.objects.bands import BandedObjects
+from unetkit.objects.bands import BandedClasses, BandedObjects
 from unetkit.objects.components import fewest_bits, instance_mask, label_components, remove_small
+from unetkit.objects.confidence import Confidence
 from unetkit.objects.measuring import Accumulator, Table, apply_rule, keep_objects, measure, write_table
 from unetkit.objects.object_map import ObjectMap
 from unetkit.objects.outline import Outline, outlines
@@ -11,7 +12,9 @@ from unetkit.objects.sizes import FoundObject, equivalent_diameters, found_objec
 
 __all__ = [
     "Accumulator",
+    "BandedClasses",
     "BandedObjects",
+    "Confidence",
     "FoundObject",
     "ObjectMap",
     "Outline",

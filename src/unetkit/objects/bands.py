@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +73,58 @@ class BandedObjects:
         mask = self._read(start, min(start + self._band, self._extent))
         ids, found = label(mask, generate_binary_structure(mask.ndim, self._connectivity))
         return ids, int(found)
+
+
+class BandedClasses:
+    """The connected regions of each class, numbered as `label_components` numbers them in one piece: class by class.
+
+    Args:
+        read: (start, stop) along the first axis -> labels, uint8 (stop - start) *others.
+        wanted: the classes whose regions are objects.
+        extent, band, connectivity: as for `BandedObjects`.
+
+    Attributes:
+        classes: uint8 n, the class of each region.
+
+    Example:
+        >>> labels = np.array([[1, 0, 2], [1, 0, 0], [0, 0, 1]], np.uint8)
+        >>> found = BandedClasses(lambda start, stop: labels[start:stop], [1, 2], 3, 1)
+        >>> found.classes.tolist(), found.ids(0).tolist()
+        ([1, 1, 2], [[1, 0, 3]])
+    """
+
+    def __init__(
+        self,
+        read: Callable[[int, int], npt.NDArray[np.uint8]],
+        wanted: Sequence[int],
+        extent: int,
+        band: int,
+        *,
+        connectivity: int = 1,
+    ) -> None:
+        def of_class(index: int, start: int, stop: int) -> Mask:
+            return read(start, stop) == index
+
+        self._read, self._extent, self._band = read, extent, band
+        self._each = [
+            BandedObjects(partial(of_class, index), extent, band, connectivity=connectivity) for index in wanted
+        ]
+        counts = [one.count for one in self._each]
+        self._before = [0, *itertools.accumulate(counts)]
+        self.classes = np.repeat(np.asarray(wanted, np.uint8), counts)
+
+    @property
+    def count(self) -> int:
+        """How many regions there are."""
+        return len(self.classes)
+
+    def ids(self, start: int) -> npt.NDArray[np.uint32]:
+        """The numbers in the band that begins at `start`, a multiple of the band's height; 0 for no object."""
+        ids = np.zeros(self._read(start, min(start + self._band, self._extent)).shape, np.uint32)
+        for one, before in zip(self._each, self._before, strict=False):
+            own = one.ids(start)
+            ids[own > 0] = own[own > 0] + np.uint32(before)
+        return ids
 
 
 def seam_neighbours(shape: tuple[int, ...], connectivity: int) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
