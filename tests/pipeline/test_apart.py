@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from unetkit.classes import Classes
 from unetkit.dataset.folder import open_dataset
 from unetkit.demo import write_cells
 from unetkit.errors import RunError, UnknownName
-from unetkit.formats import read_image, read_mask
+from unetkit.formats import read_image, read_mask, write_image
 from unetkit.image import Image
 from unetkit.metrics.instances import find_overlaps, match
+from unetkit.objects import instance_mask
 from unetkit.pipeline import Options, infer, load_predictor, predict, train
+from unetkit.pipeline.numbering import InMemory, numbering_of
 from unetkit.pipeline.tuning import tune
 from unetkit.prediction import WHOLE, Predictor
 from unetkit.training import RunFolder
@@ -52,7 +55,7 @@ def test_objects_are_better_apart_than_connected(run: Path, cells: Path) -> None
     predictor, scores = load_predictor(run), []
     for path in sorted((cells / "images").iterdir())[:6]:
         image, truth = read_image(path), read_mask(cells / "masks" / path.name).values
-        connected = infer.instance_mask(predictor.labels(image) == 1)
+        connected = instance_mask(predictor.labels(image) == 1)
         scores.append([match(find_overlaps(ids, truth)).ap for ids in (predictor.objects(image).ids, connected)])
     apart, merged = np.mean(scores, axis=0)
     assert apart > merged + 0.05
@@ -65,7 +68,7 @@ def test_streamed_in_tiles_gives_the_objects_of_one_pass(
 ) -> None:
     images = [read_image(one).pixels[:, :, :250] for one in sorted((cells / "images").iterdir())[:3]]
     pixels = np.concatenate(images, axis=1)
-    infer.write_image(tmp_path / "tall.tif", pixels)
+    write_image(tmp_path / "tall.tif", pixels)
     whole = load_predictor(run, augment=False, tile=WHOLE, runtime="torch").objects(Image(pixels))
     monkeypatch.setattr(infer, "IN_MEMORY", 0)
     predictor = load_predictor(run, augment=False, tile=tile, runtime="torch")
@@ -119,6 +122,8 @@ def test_what_is_wrong_is_said(run: Path, cells: Path, tmp_path: Path) -> None:
 def test_other_pixels_than_trained_on_change_the_sizes_of_objects(run: Path, cells: Path) -> None:
     predictor = load_predictor(run)
     labels, outputs = predictor.labels_and_outputs(read_image(cells / "images" / "cells_01.png"))
-    coarse = predictor.apart(labels[::2, ::2], outputs[:, ::2, ::2], (0.5, 0.5))
+    half = InMemory(labels[::2, ::2], outputs[:, ::2, ::2])
+    cell = Classes(names=("background", "cell"))
+    coarse = numbering_of(predictor, cell, half.all_labels.shape, labels.shape).of(half)
     whole = predictor.apart(labels, outputs)
     assert abs(coarse.count - whole.count) <= 0.2 * whole.count

@@ -5,7 +5,7 @@ from __future__ import annotations
 from unetkit.objects.bands import BandedClasses, BandedObjects
 from unetkit.objects.components import fewest_bits, instance_mask, label_components, remove_small
 from unetkit.objects.confidence import Confidence
-from unetkit.objects.measuring import Accumulator, Table, apply_rule, keep_objects, measure, write_table
+from unetkit.objects.measuring import Accumulator, Table, apply_rule, keep_objects, measure, read_table, write_table
 from unetkit.objects.object_map import ObjectMap
 from unetkit.objects.outline import Outline, outlines
 from unetkit.objects.sizes import FoundObject, equivalent_diameters, found_objects
@@ -28,6 +28,7 @@ __all__ = [
     "label_components",
     "measure",
     "outlines",
+    "read_table",
     "remove_small",
     "write_table",
 ]

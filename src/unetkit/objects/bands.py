@@ -103,7 +103,7 @@ class BandedClasses:
         connectivity: int = 1,
     ) -> None:
         def of_class(index: int, start: int, stop: int) -> Mask:
-            return read(start, stop) == index
+            return np.asarray(read(start, stop) == index)
 
         self._read, self._extent, self._band = read, extent, band
         self._each = [

@@ -28,9 +28,7 @@ class Confidence:
     def __init__(self, count: int) -> None:
         self._sums, self._pixels = np.zeros(count + 1), np.zeros(count + 1)
 
-    def add(
-        self, ids: npt.NDArray[np.integer], labels: npt.NDArray[np.uint8], probability: Probability
-    ) -> None:
+    def add(self, ids: npt.NDArray[np.integer], labels: npt.NDArray[np.uint8], probability: Probability) -> None:
         """Another band.
 
         Args:

@@ -18,8 +18,9 @@ from unetkit.formats import read_mask
 from unetkit.image import Image
 from unetkit.metrics.confusion import confusion_matrix
 from unetkit.objects import found_objects, instance_mask, label_components
-from unetkit.pipeline.infer import match_channels, middle_plane
+from unetkit.pipeline.infer import match_channels
 from unetkit.pipeline.validation import mean_dice
+from unetkit.pipeline.whole import middle_plane
 from unetkit.prediction import Predictor
 from unetkit.prediction.attention import attention
 from unetkit.report import AttentionSheet, Case, Suspect

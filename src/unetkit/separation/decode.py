@@ -93,9 +93,7 @@ def basins_of(separator: Separator, outputs: Outputs, shape: Sequence[int], smoo
     return Basins(read, extent, band, hold=MOST_HELD // max(math.prod(shape[1:]) * band, 1) + 1)
 
 
-def decode(
-    separator: Separator, labels: Labels, probabilities: Floats, extra: Floats, decoding: Decoding
-) -> ObjectMap:
+def decode(separator: Separator, labels: Labels, probabilities: Floats, extra: Floats, decoding: Decoding) -> ObjectMap:
     """The objects of an image in memory.
 
     Args:

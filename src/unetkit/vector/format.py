@@ -91,7 +91,7 @@ Collect = Callable[[Path, Classes, Say], AbstractContextManager[Begin]]
 """Begins a file of many images, then takes the objects of one image after the other, and ends the file."""
 
 
-Require = Callable[[str, tuple[int, ...], Geometry], None]
+Require = Callable[[str, tuple[int, ...], Geometry], object]
 """(name, *S, geometry) of an image -> FileError where the format cannot hold its objects, whatever they are."""
 
 

@@ -95,9 +95,7 @@ def require_place(name: str, shape: tuple[int, ...], geometry: Geometry) -> Geor
     try:
         place = georeference_of(geometry)
     except InputError as error:
-        raise FileError(
-            error.what, file=name, found=error.found, expected=error.expected, mend=error.mend
-        ) from error
+        raise FileError(error.what, file=name, found=error.found, expected=error.expected, mend=error.mend) from error
     if place is None:
         raise FileError(
             "has no geo-reference, so its objects have no map coordinates",
