@@ -98,6 +98,8 @@ def export(
         _score(folder),
         credit or Credit(),
     )
+    for left in subject.apart:
+        say(f"left out: {left}; connected regions of the copies' classes are other objects than predict's")
     return write_exports(subject, formats, out, overwrite=overwrite, say=say)
 
 
