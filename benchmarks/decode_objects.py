@@ -42,10 +42,10 @@ def main() -> None:
         apart = ids > 0 if separator.channels(2) else (ids > 0) & ~gaps  # without an own map, the class map has gaps
         labels, background = apart.astype(np.uint8), (np.where(apart, 0.03, 0.97) + noise).clip(0, 1)
         extra = outputs(name, ids, generator)
-        seconds = []
+        probabilities, seconds = np.stack([background, 1 - background]), []
         for _ in range(3):
-            seconds.append(timed(lambda: decode(separator, labels, background, extra, Decoding(separator.seed))))
-        made = decode(separator, labels, background, extra, Decoding(separator.seed)).count
+            seconds.append(timed(lambda: decode(separator, labels, probabilities, extra, Decoding(separator.seed))))
+        made = decode(separator, labels, probabilities, extra, Decoding(separator.seed)).count
         lines.append(f"| {name} | {made} | {ids.max()} | {median(seconds):.2f} |")
         if name == "distance":
             rivals = [timed(lambda: rival(extra[0], labels)) for _ in range(3)]
