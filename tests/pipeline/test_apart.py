@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -50,6 +51,15 @@ def test_the_run_says_how_objects_come_apart_and_how_well(run: Path) -> None:
     summary = json.loads((run / "test" / "summary.json").read_text())
     assert summary["objects"]["images"] == summary["images"]
     assert (run / "test" / "per_image_objects.csv").is_file()
+    pictures = {path.stem for path in (run / "test" / "object_errors").iterdir()}
+    assert pictures == {path.stem for path in (run / "test" / "overlays").iterdir()}
+    with (run / "test" / "objects_summary.csv").open() as file:
+        whole = {row["of"]: int(row["objects"]) for row in csv.DictReader(file) if row["scope"] == "all"}
+    counts = summary["objects"]["counts"]
+    assert whole == {"true": counts["true_objects"], "predicted": counts["predicted_objects"]}
+    report = (run / "report.html").read_text()
+    assert "Objects one by one" in report
+    assert 'data-layer="objects"' in report
     assert predictor.models[0].num_classes == 3
 
 

@@ -1,7 +1,7 @@
 """Measuring the objects in label files: a file or a folder in, one table out."""
 
 from unetkit.measuring.files import Measured, groups_near, measure_files
-from unetkit.measuring.labels import Settings, compact_ids, extent_of, spacing_of
+from unetkit.measuring.labels import Settings, extent_of, spacing_of
 from unetkit.measuring.streamed import Frame, Pixels, measure_bands
 
 __all__ = [
@@ -9,7 +9,6 @@ __all__ = [
     "Measured",
     "Pixels",
     "Settings",
-    "compact_ids",
     "extent_of",
     "groups_near",
     "measure_bands",

@@ -13,17 +13,10 @@ import numpy.typing as npt
 
 from unetkit.classes import Classes
 from unetkit.counting import Extent
+from unetkit.dataset.numbered import compact_ids, whole_numbers
 from unetkit.formats import read_header, read_window
 from unetkit.image import Array, Image, without_data
-from unetkit.measuring.labels import (
-    NAMES,
-    Settings,
-    compact_ids,
-    extent_of,
-    require_same_size,
-    spacing_of,
-    whole_numbers,
-)
+from unetkit.measuring.labels import NAMES, Settings, extent_of, require_same_size, spacing_of
 from unetkit.objects import Accumulator, BandedClasses, ObjectMap, Table
 from unetkit.objects.measuring import is_thin, names_of_channels, tabulate
 
@@ -154,7 +147,7 @@ def measure_streamed(
     header = read_header(path)
     shape = header.shape[1:]
     rows = max(1, band // prod(shape[1:]))
-    labels = _numbered(path, shape, rows) if classes is None else _of_classes(path, shape, rows, classes)
+    labels = _read(path, shape, rows, classes)
     picture = read_header(partner) if partner is not None else None
     require_same_size(partner, picture.shape[1:] if picture is not None else None, shape)
     spacing, unit = spacing_of(path, len(shape), header.geometry, picture.geometry if picture else None, settings)
@@ -180,14 +173,51 @@ def _band(path: Path, shape: tuple[int, ...], start: int, stop: int) -> Array:
     return read_window(path, (slice(start, stop), *(slice(0, size) for size in shape[1:]))).pixels
 
 
-def _numbered(path: Path, shape: tuple[int, ...], rows: int) -> _Labels:
+def _read(path: Path, shape: tuple[int, ...], rows: int, classes: Classes | None) -> _Labels:
+    def band(start: int, stop: int) -> Array:
+        values: Array = _band(path, shape, start, stop)[0]
+        return values
+
+    if classes is None:
+        return _numbered(band, shape, rows, path)
+    if not classes.label_divisor:
+        return _of_classes(lambda start, stop: classes.decode(band(start, stop), file=path), shape, rows, classes)
+    divisor = classes.label_divisor
+
+    def alone(start: int, stop: int) -> npt.NDArray[np.uint8]:
+        values = band(start, stop)
+        return np.where(values < divisor, classes.decode(values, file=path), 0).astype(np.uint8)
+
+    def with_object(start: int, stop: int) -> Array:
+        values = band(start, stop)
+        return np.where((values < divisor) | np.isin(values, classes.ignore_values), 0, values)
+
+    numbered = _numbered(with_object, shape, rows, path)
+    return _joined(numbered, _of_classes(alone, shape, rows, classes), classes)
+
+
+def _joined(numbered: _Labels, regions: _Labels, classes: Classes) -> _Labels:
+    """Objects of which a number holds class and object, and after them the regions of a class alone."""
+    count = np.uint32(len(numbered.classes))
+
+    def ids(start: int, stop: int) -> npt.NDArray[Any]:
+        own = regions.ids(start, stop)
+        return np.where(own > 0, own + count, numbered.ids(start, stop))
+
+    assert numbered.originals is not None
+    kinds = np.append(classes.decode(numbered.originals), regions.classes)
+    originals = np.append(numbered.originals, np.array(classes.values)[regions.classes])
+    return _Labels(ids, kinds, originals)
+
+
+def _numbered(read: Callable[[int, int], Array], shape: tuple[int, ...], rows: int, path: Path) -> _Labels:
     originals: npt.NDArray[Any] = np.zeros(0, np.uint64)
     for start in range(0, shape[0], rows):
-        _, seen = compact_ids(_band(path, shape, start, min(start + rows, shape[0]))[0], path)
+        _, seen = compact_ids(read(start, min(start + rows, shape[0])), path)
         originals = np.union1d(originals, seen.astype(np.uint64))
 
     def ids(start: int, stop: int) -> npt.NDArray[Any]:
-        small, seen = compact_ids(_band(path, shape, start, stop)[0], path)
+        small, seen = compact_ids(read(start, stop), path)
         number = np.concatenate(
             [np.zeros(1, np.uint32), (np.searchsorted(originals, seen.astype(np.uint64)) + 1).astype(np.uint32)]
         )
@@ -197,9 +227,8 @@ def _numbered(path: Path, shape: tuple[int, ...], rows: int) -> _Labels:
     return _Labels(ids, np.ones(len(originals), np.uint8), whole_numbers(originals))
 
 
-def _of_classes(path: Path, shape: tuple[int, ...], rows: int, classes: Classes) -> _Labels:
-    def labels(start: int, stop: int) -> npt.NDArray[np.uint8]:
-        return classes.decode(_band(path, shape, start, stop)[0], file=path)
-
-    found = BandedClasses(labels, range(1, len(classes)), shape[0], rows, connectivity=len(shape))
+def _of_classes(
+    labels: Callable[[int, int], npt.NDArray[np.uint8]], shape: tuple[int, ...], rows: int, classes: Classes
+) -> _Labels:
+    found = BandedClasses(labels, shape[0], rows, len(classes), connectivity=len(shape))
     return _Labels(lambda start, stop: found.ids(start), found.classes, None)

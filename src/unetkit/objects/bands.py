@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -76,42 +75,43 @@ class BandedObjects:
 
 
 class BandedClasses:
-    """The connected regions of each class, numbered as `label_components` numbers them in one piece: class by class.
+    """The connected regions of each class of a label map, numbered as `label_components` numbers them in one piece.
 
     Args:
-        read: (start, stop) along the first axis -> labels, uint8 (stop - start) *others.
-        wanted: the classes whose regions are objects.
-        extent, band, connectivity: as for `BandedObjects`.
+        read: (start, stop) along the first axis -> class indices (stop - start) *others.
+        extent: of the first axis.
+        band: rows (planes) that are looked at together.
+        num_classes: K; class 0 is no object.
+        connectivity: as for `label_components`.
 
     Attributes:
-        classes: uint8 n, the class of each region.
+        classes: uint8, the class of each region; regions are numbered class by class.
 
     Example:
-        >>> labels = np.array([[1, 0, 2], [1, 0, 0], [0, 0, 1]], np.uint8)
-        >>> found = BandedClasses(lambda start, stop: labels[start:stop], [1, 2], 3, 1)
-        >>> found.classes.tolist(), found.ids(0).tolist()
-        ([1, 1, 2], [[1, 0, 3]])
+        >>> labels = np.array([[2, 1], [2, 0], [0, 1]], np.uint8)
+        >>> regions = BandedClasses(lambda start, stop: labels[start:stop], 3, 1, 3)
+        >>> regions.classes.tolist(), [regions.ids(row)[0].tolist() for row in range(3)]
+        ([1, 1, 2], [[3, 1], [3, 0], [0, 2]])
     """
 
     def __init__(
         self,
         read: Callable[[int, int], npt.NDArray[np.uint8]],
-        wanted: Sequence[int],
         extent: int,
         band: int,
+        num_classes: int,
         *,
         connectivity: int = 1,
     ) -> None:
-        def of_class(index: int, start: int, stop: int) -> Mask:
-            return np.asarray(read(start, stop) == index)
+        def of_class(index: int) -> Callable[[int, int], Mask]:
+            return lambda start, stop: read(start, stop) == index
 
-        self._read, self._extent, self._band = read, extent, band
-        self._each = [
-            BandedObjects(partial(of_class, index), extent, band, connectivity=connectivity) for index in wanted
+        self._found = [
+            BandedObjects(of_class(index), extent, band, connectivity=connectivity) for index in range(1, num_classes)
         ]
-        counts = [one.count for one in self._each]
-        self._before = [0, *itertools.accumulate(counts)]
-        self.classes = np.repeat(np.asarray(wanted, np.uint8), counts)
+        counts = [one.count for one in self._found]
+        self.classes = np.repeat(np.arange(1, num_classes), counts).astype(np.uint8)
+        self._before = [0, *np.cumsum(counts).tolist()]
 
     @property
     def count(self) -> int:
@@ -120,8 +120,8 @@ class BandedClasses:
 
     def ids(self, start: int) -> npt.NDArray[np.uint32]:
         """The numbers in the band that begins at `start`, a multiple of the band's height; 0 for no object."""
-        ids = np.zeros(self._read(start, min(start + self._band, self._extent)).shape, np.uint32)
-        for one, before in zip(self._each, self._before, strict=False):
+        ids = self._found[0].ids(start)
+        for one, before in zip(self._found[1:], self._before[1:-1], strict=True):
             own = one.ids(start)
             ids[own > 0] = own[own > 0] + np.uint32(before)
         return ids

@@ -93,8 +93,7 @@ class Numbering:
         across = tuple(slice(0, extent) for extent in shape[1:])
         if self.apart is None:
             read = lambda start, stop: parts.labels((slice(start, stop), *across))  # noqa: E731
-            wanted = range(1, self.num_classes)
-            return BandedClasses(read, wanted, shape[0], band_of(shape), connectivity=self.connectivity)
+            return BandedClasses(read, shape[0], band_of(shape), self.num_classes, connectivity=self.connectivity)
         separator, decoding = self.apart
         extras = range(self.num_classes, self.num_classes + separator.channels(len(shape)))
 

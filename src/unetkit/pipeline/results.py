@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from unetkit.classes import Classes
+from unetkit.dataset.numbered import numbers_in_file
 from unetkit.files import scratch, writing
 from unetkit.formats import Streamed, check_streamed, write_image, write_streamed
 from unetkit.image import Array, Image
-from unetkit.objects import ObjectMap
+from unetkit.objects import ObjectMap, fewest_bits
 from unetkit.pipeline import object_files
 from unetkit.pipeline.missing import classes_with_missing
 from unetkit.pipeline.numbering import Numbered, Numbering, Parts, find_objects
@@ -169,7 +170,7 @@ class Results:
         geometry = source.geometry.with_nodata(nodata)
         if classes.encoding == "instances":
             assert numbered is not None
-            return _numbered(source, numbered)
+            return _numbered(source, numbered, classes)
         if classes.encoding == "colours":
             read = lambda channel, window: stated.encode(parts.labels(window))[..., channel]  # noqa: E731
             return Streamed((3, *source.shape), np.dtype(np.uint8), read, geometry, mask=True)
@@ -205,10 +206,9 @@ def painted(
     return overlay(picture, labels, None, classes) if objects is None else paint_objects(picture, objects, classes)
 
 
-def _numbered(source: Source, objects: Numbered) -> Streamed:
+def _numbered(source: Source, objects: Numbered, classes: Classes) -> Streamed:
     """Objects, with the numbers they would have in one piece."""
-    band = band_of(source.shape)
-    dtype = np.dtype(np.uint16 if objects.count <= np.iinfo(np.uint16).max else np.uint32)
+    band, numbers = band_of(source.shape), fewest_bits(numbers_in_file(classes, objects.classes))
     held: dict[int, Array] = {}  # the bands that the last window touched
 
     def read(channel: int, window: Window) -> Array:
@@ -218,8 +218,8 @@ def _numbered(source: Source, objects: Numbered) -> Streamed:
             del held[start]
         for start in starts:
             if start not in held:
-                held[start] = objects.ids(start).astype(dtype)
+                held[start] = numbers[objects.ids(start)]
         pieces = [held[start][(slice(max(top - start, 0), bottom - start), *window[1:])] for start in starts]
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
-    return Streamed((1, *source.shape), dtype, read, source.geometry.with_nodata(None), mask=True)
+    return Streamed((1, *source.shape), numbers.dtype, read, source.geometry.with_nodata(None), mask=True)

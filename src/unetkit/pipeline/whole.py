@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from unetkit.classes import IGNORE, Classes
+from unetkit.dataset.numbered import numbers_in_file
 from unetkit.formats import write_image, write_mask
 from unetkit.image import Image, without_data
-from unetkit.objects import ObjectMap, fewest_bits, instance_mask
+from unetkit.objects import ObjectMap, fewest_bits, label_components, with_classes
 from unetkit.pipeline.approximation import Approximation
 from unetkit.pipeline.missing import classes_with_missing
 from unetkit.pipeline.numbering import InMemory, find_objects
@@ -69,8 +70,7 @@ def predict_whole(
         path, names = targets["probabilities"], classes.names
         write_image(path, outputs[:count], geometry=geometry, channels=names, format=results.format)
     if "labels" in targets:
-        ids = None if objects is None else objects.ids
-        write_labels(targets["labels"], labels, classes, image, format=results.format, ids=ids)
+        write_labels(targets["labels"], labels, classes, image, format=results.format, objects=objects)
     if "objects" in targets:
         assert objects is not None
         notes += results.write_objects(objects)
@@ -108,7 +108,7 @@ def write_labels(
     image: Image,
     *,
     format: str | None = None,
-    ids: npt.NDArray[np.uint32] | None = None,
+    objects: ObjectMap | None = None,
 ) -> None:
     """Write a label map as the training masks were written: values, colours, palette, or numbered objects.
 
@@ -118,13 +118,19 @@ def write_labels(
         classes: how the masks were written.
         image: where the pixels lie.
         format: where the suffix does not say it.
-        ids: *S, the objects, where they are known already.
+        objects: they, where they are known already; None: connected regions, which is what they are without learning.
+
+    Raises:
+        InputError: a class has more objects than its numbers have room for.
+        FileError: the file cannot be written.
     """
     stated, nodata = classes_with_missing(classes, image.nodata)
     geometry = image.geometry.with_nodata(nodata)
     if classes.encoding == "instances":
-        numbered = instance_mask(labels == 1) if ids is None else fewest_bits(ids)
-        write_mask(path, numbered, geometry=geometry, format=format)
+        if objects is None:
+            objects = with_classes(label_components(labels), labels)
+        numbers = fewest_bits(numbers_in_file(classes, objects.classes))
+        write_mask(path, numbers[objects.ids], geometry=geometry, format=format)
     else:
         palette = _palette(stated) if classes.palette and path.suffix == ".png" else None
         coloured = classes.encoding == "colours"
