@@ -134,7 +134,7 @@ def judge(data: Path, run: Path) -> dict[str, Any]:
         objects = decode(plan.separator, labels, outputs[:classes], outputs[classes:], decoding)
         spent += monotonic() - begun
         truth = dataset.read_labels(sample).labels
-        true_ids = read_objects(dataset, sample)
+        true_ids = read_objects(dataset, sample).ids
         scores = score_objects(objects.ids, true_ids, valid=truth != 255)
         matched = scores.matchings[0]
         pooled += (matched.tp, matched.fp, matched.fn)

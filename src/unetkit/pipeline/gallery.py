@@ -114,8 +114,7 @@ def _case(name: str, picture: Bytes, truth: Bytes, labels: Bytes, score: float |
 
 def _thinned(objects: ObjectMap, step: int) -> ObjectMap:
     """The objects as the picture of a case shows them."""
-    ids = objects.ids if objects.ids.ndim == 2 else objects.ids[len(objects.ids) // 2]
-    return replace(objects, ids=ids[::step, ::step].copy())
+    return replace(objects, ids=middle_plane(objects.ids)[::step, ::step].copy())
 
 
 def _with_objects(pair: Pair, predicted: ObjectMap, truth: ObjectMap, *, several: bool) -> Pair:

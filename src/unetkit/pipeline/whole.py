@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,8 @@ from unetkit.pipeline.missing import classes_with_missing
 from unetkit.pipeline.numbering import InMemory, find_objects
 from unetkit.pipeline.results import Results, painted
 from unetkit.prediction import OwnGrid, Predictor, Source
+
+Whole = TypeVar("Whole", bound=np.integer[Any])
 
 
 def predict_whole(
@@ -75,7 +78,9 @@ def predict_whole(
         assert objects is not None
         notes += results.write_objects(objects)
     if "overlay" in targets:
-        shown = None if objects is None or not results.outlines_objects else _middle_of(objects)
+        shown = None
+        if objects is not None and results.outlines_objects:
+            shown = ObjectMap(middle_plane(objects.ids), objects.classes)
         picture = painted(image, middle_plane(labels), shown, classes)
         write_image(targets["overlay"], np.moveaxis(picture, -1, 0))
     return notes
@@ -91,14 +96,9 @@ def _on_own_grid(
     return own.labels(whole), np.stack([own.probabilities(channel, whole) for channel in range(len(outputs))])
 
 
-def middle_plane(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The labels themselves, or of a volume those of the plane that `to_rgb` shows."""
+def middle_plane(labels: npt.NDArray[Whole]) -> npt.NDArray[Whole]:
+    """The labels or ids themselves, or of a volume those of the plane that `to_rgb` shows."""
     return labels if labels.ndim == 2 else labels[labels.shape[0] // 2]
-
-
-def _middle_of(objects: ObjectMap) -> ObjectMap:
-    """The objects themselves, or of a volume those in that plane."""
-    return objects if objects.ids.ndim == 2 else ObjectMap(objects.ids[len(objects.ids) // 2], objects.classes)
 
 
 def write_labels(
