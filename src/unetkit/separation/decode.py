@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from unetkit.classes import IGNORE
-from unetkit.objects import ObjectMap
+from unetkit.objects import Confidence, ObjectMap
 from unetkit.objects.band import Relief
 from unetkit.objects.basins import Basins, Cut
 from unetkit.separation.separator import Floats, Labels, Separator
@@ -49,10 +49,20 @@ class Decoding:
     deep: bool = False
 
 
-def rescaled(decoding: Decoding, factors: Sequence[float]) -> Decoding:
-    """The same for pixels that are, along each axis, so many times as many as those it was tuned for."""
-    growth = math.prod(factors)
-    linear = growth ** (1 / len(factors))
+def rescaled(decoding: Decoding, own: Sequence[int], seen: Sequence[int]) -> Decoding:
+    """The same for pixels of another size than those it was tuned for.
+
+    Args:
+        decoding: for the pixels that the network sees.
+        own: *S, how many pixels the image has itself.
+        seen: *S, how many of them the network sees.
+
+    Example:
+        >>> rescaled(Decoding(0.5, smoothing=1.0, least=10), (200, 200), (100, 100))
+        Decoding(seed=0.5, smoothing=2.0, least=40, deep=False)
+    """
+    growth = math.prod(own) / math.prod(seen)
+    linear = growth ** (1 / len(own))
     seed = decoding.seed * linear if decoding.deep else decoding.seed
     least = max(round(decoding.least * growth), 1)
     return replace(decoding, seed=seed, smoothing=decoding.smoothing * linear, least=least)
@@ -109,24 +119,25 @@ def depth(labels: Labels) -> Floats:
     return np.minimum(deep, DEEPEST)
 
 
-def decode(separator: Separator, labels: Labels, background: Floats, extra: Floats, decoding: Decoding) -> ObjectMap:
+def decode(separator: Separator, labels: Labels, probabilities: Floats, extra: Floats, decoding: Decoding) -> ObjectMap:
     """The objects of an image in memory.
 
     Args:
         separator: what the network was trained with.
         labels: uint8 *S, the class of each pixel, 255 for nothing.
-        background: float32 *S, its probability.
-        extra: float32 E *S, the outputs beside the classes.
+        probabilities: float32 K *S, of the classes; may be NaN where labels are 255.
+        extra: float32 E *S, the outputs beside the classes; likewise.
         decoding: how.
 
     Returns:
-        Objects, each of one class, with the mean probability of not being background as confidence.
+        Objects, each of one class, with the mean probability of their class as confidence.
     """
 
     def outputs(start: int, stop: int) -> tuple[Labels, Floats, Floats]:
-        return labels[start:stop], background[start:stop], extra[:, start:stop]
+        return labels[start:stop], probabilities[0, start:stop], extra[:, start:stop]
 
     made = cut(basins_of(separator, outputs, labels.shape, decoding), decoding)
     ids = made.whole()
-    sure = np.bincount(ids.reshape(-1), 1 - np.nan_to_num(background, nan=1.0).reshape(-1), made.count + 1)[1:]
-    return ObjectMap(ids, made.classes, (sure / np.maximum(made.areas, 1)).astype(np.float32))
+    confidence = Confidence(made.count)
+    confidence.add(ids, labels, lambda index: probabilities[index])
+    return ObjectMap(ids, made.classes, confidence.mean())
