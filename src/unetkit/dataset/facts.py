@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from math import prod
 
 from unetkit.dataset.findings import Case, listed
+from unetkit.dataset.marked import WHOLE_KINDS, label_kinds
 from unetkit.dataset.rules_splits import given_parts
 
 Row = tuple[str, str]
@@ -24,7 +25,9 @@ def fact_rows(case: Case) -> tuple[Row, ...]:
     """
     survey = case.survey
     images = survey.readable_images
-    rows: list[Row] = [("images", f"{len(survey.images)}, {len(survey.pairs)} of them with a mask")]
+    marked = f", {len(case.marked)} with marks" if case.marked else ""
+    rows: list[Row] = [("images", f"{len(survey.images)}, {len(survey.pairs)} of them with a mask{marked}")]
+    rows += _label_rows(case)
     if images:
         rows.append(("formats", _tally(image.format for image in images)))
         rows.append(("size", _sizes([image.shape for image in images])))
@@ -45,6 +48,18 @@ def fact_rows(case: Case) -> tuple[Row, ...]:
         count = f"{len(groups)} from {case.dataset.grouped_by}" if groups else "none given"
         rows.append(("groups", count))
     return tuple(rows)
+
+
+def _label_rows(case: Case) -> list[Row]:
+    """How many images are labelled in which way, where not all have whole masks."""
+    if case.dataset is None:
+        return []
+    counts = {kind: len(names) for kind, names in label_kinds(case.dataset).items()}
+    if not counts.keys() - {WHOLE_KINDS[0]}:
+        return []
+    bare = len(case.dataset.samples) - len(case.dataset.labelled)
+    counts |= {"none": bare} if bare else {}
+    return [("labels", ", ".join(f"{kind} ({count})" for kind, count in counts.items()))]
 
 
 def _class_rows(case: Case) -> list[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from unetkit.dataset.folder import Dataset
@@ -56,6 +57,16 @@ class Case:
     dataset: Dataset | None
     refusal: UnetkitError | None = None
     stated: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def marked(self) -> frozenset[str]:
+        """Names of the images that have marks; none where the dataset cannot be opened."""
+        return frozenset(s.name for s in self.dataset.samples if s.marks is not None) if self.dataset else frozenset()
+
+    @cached_property
+    def labelled(self) -> frozenset[str]:
+        """Names that have a mask, and of images that have marks."""
+        return self.marked | {mask.name for mask in self.survey.masks}
 
 
 def several(count: int, what: str) -> str:

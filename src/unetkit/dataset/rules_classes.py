@@ -60,7 +60,7 @@ def rare_classes(case: Case) -> list[Finding]:
     """Classes that occur in one image or on hardly any pixels."""
     masks = clean_masks(case)
     mixed = len({mask.colours for mask in masks}) > 1
-    if len(masks) < 3 or mixed or instances(case) or noisy_masks(case):
+    if len(masks) < 3 or mixed or instances(case) or noisy_masks(case) or case.marked:
         return []
     names = _class_names(case)
     total = sum(mask.pixels for mask in masks)
@@ -82,7 +82,7 @@ def all_empty(case: Case) -> list[Finding]:
     """All masks hold one and the same value."""
     masks = case.survey.readable_masks
     values = _values(masks)
-    if len(values) != 1:
+    if len(values) != 1 or case.marked:
         return []
     what = f"all {len(masks)} masks hold nothing but {values.pop():g}"
     why = "there is nothing to learn: every pixel of every image is the same class"

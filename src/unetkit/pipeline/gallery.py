@@ -16,6 +16,7 @@ from unetkit.dataset.folder import read_objects
 from unetkit.evaluation import Pair
 from unetkit.formats import read_mask
 from unetkit.image import Image
+from unetkit.labels import is_partial
 from unetkit.metrics.confusion import confusion_matrix
 from unetkit.objects import found_objects, instance_mask, label_components
 from unetkit.pipeline.infer import match_channels, middle_plane
@@ -79,14 +80,17 @@ class Gallery:
             if truth.ndim == 2:
                 found = suspicious_places(name, image, truth, labels, log_probabilities, classes)
                 self.suspects = sorted([*self.suspects, *found], key=lambda s: -s.score)[:SUSPECTS]
-            self.objects += _objects(self._instances(sample, truth), labels, classes, image.geometry.spacing)
+            if not is_partial(truth, sample.marks):  # else nobody drew whole objects
+                self.objects += _objects(self._instances(sample, truth), labels, classes, image.geometry.spacing)
             ids, true_ids = self._ids(sample, predictor, labels, outputs)
             yield Pair(name, sample.group, labels, truth, image.geometry, ids, true_ids)
 
     def _ids(
         self, sample: Sample, predictor: Predictor, labels: Bytes, outputs: npt.NDArray[np.float32]
     ) -> tuple[npt.NDArray[Any] | None, npt.NDArray[Any] | None]:
-        """The predicted and the true objects, where they count one by one."""
+        """The predicted and the true objects, where they count one by one and somebody outlined them."""
+        if sample.marks is not None:
+            return None, None
         if predictor.plan.separates:
             return predictor.apart(labels, outputs).ids, read_objects(self.dataset, sample)
         if self.dataset.classes.encoding == "instances":
