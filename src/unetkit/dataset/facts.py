@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from math import prod
 
 from unetkit.dataset.findings import Case, listed
-from unetkit.dataset.marked import WHOLE_KINDS, label_kinds
+from unetkit.dataset.marked import WHOLE_KINDS
 from unetkit.dataset.rules_splits import given_parts
 
 Row = tuple[str, str]
@@ -54,7 +54,7 @@ def _label_rows(case: Case) -> list[Row]:
     """How many images are labelled in which way, where not all have whole masks."""
     if case.dataset is None:
         return []
-    counts = {kind: len(names) for kind, names in label_kinds(case.dataset).items()}
+    counts = {kind: len(names) for kind, names in case.kinds.items()}
     if not counts.keys() - {WHOLE_KINDS[0]}:
         return []
     bare = len(case.dataset.samples) - len(case.dataset.labelled)
@@ -63,6 +63,11 @@ def _label_rows(case: Case) -> list[Row]:
 
 
 def _class_rows(case: Case) -> list[Row]:
+    if case.dataset is not None and case.marked:
+        total = sum(case.pixels) or 1
+        shares = zip(case.dataset.classes.names, case.pixels, strict=False)  # no pixels where a label cannot be read
+        rows = [(f"class {name}", f"{count / total:.2%} of the labelled pixels") for name, count in shares]
+        return [("classes", case.dataset.classes.evidence), *rows]
     masks = [mask for mask in case.survey.readable_masks if mask.pixels]
     if not masks:
         return []

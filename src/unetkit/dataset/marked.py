@@ -114,7 +114,7 @@ def agreed_classes(classes: Classes, found: FoundMarks, *, stated: bool) -> Clas
 
 
 WHOLE_KINDS = ("whole masks", "nothing in it")
-PARTLY = "partly painted masks"
+PARTLY = "masks painted in part"
 PLURALS: dict[Kind, str] = {"point": "points", "scribble": "scribbles", "box": "boxes", "region": "regions"}
 
 

@@ -68,8 +68,8 @@ def rare_classes(case: Case) -> list[Finding]:
     for value in sorted({*_values(masks), *names} - set(stray_table(case)) - _ignored(case)):
         pixels = sum(mask.count(value) for mask in masks)
         holders = tuple(mask.file for mask in masks if mask.count(value))
-        if len(holders) > 1 and pixels >= RARE * total:
-            continue
+        if not pixels or (len(holders) > 1 and pixels >= RARE * total):
+            continue  # that none is labelled is another rule's
         name = names.get(value, str(value))
         what = f"class '{name}' occurs in {several(len(holders), 'image')}, on {pixels / total:.3%} of the pixels"
         why = "a class seen in one image cannot be trained and tested; one of so few pixels is hardly learnt"

@@ -68,7 +68,8 @@ def unpaired_masks(case: Case) -> list[Finding]:
 def unlabelled_images(case: Case) -> list[Finding]:
     """Images without a label, which is allowed."""
     bare = [image for image in case.survey.images if image.name not in case.labelled]
-    if not bare or len(bare) == len(case.survey.images):
+    unread = case.dataset is None and (case.survey.root / "marks").is_dir()
+    if not bare or len(bare) == len(case.survey.images) or unread:
         return []
     what = f"{several(len(bare), 'image')} of {len(case.survey.images)} without a label"
     why = "they count as unlabelled: nothing is learnt from them as background"

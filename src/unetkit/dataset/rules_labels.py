@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from unetkit.dataset.findings import Case, Finding, listed, several
-from unetkit.dataset.marked import PARTLY, WHOLE_KINDS, label_kinds
+from unetkit.dataset.marked import WHOLE_KINDS
 
 
 def unlabelled_classes(case: Case) -> list[Finding]:
     """Classes that no mask and no mark shows."""
-    if case.dataset is None:
+    if case.dataset is None or all(case.pixels):
         return []
     names = case.dataset.classes.names
-    pixels = np.sum([case.dataset.count_labels(sample)[: len(names)] for sample in case.dataset.labelled], axis=0)
-    missing = [name for name, count in zip(names, pixels, strict=True) if not count]
-    if not missing:
-        return []
+    missing = [name for name, count in zip(names, case.pixels, strict=True) if not count]
     what = f"{'no label shows' if len(missing) == 1 else 'no label shows any of'} {listed(map(repr, missing))}"
     if len(names) - len(missing) < 2:
         why = "there is nothing to tell the one labelled class from, so everything would be taken for it"
@@ -30,16 +25,12 @@ def unlabelled_classes(case: Case) -> list[Finding]:
 
 def partly_labelled(case: Case) -> list[Finding]:
     """Images that are labelled in part, by paint or by marks."""
-    if case.dataset is None:
-        return []
-    partly = {kind: names for kind, names in label_kinds(case.dataset).items() if kind not in WHOLE_KINDS}
+    partly = {kind: names for kind, names in case.kinds.items() if kind not in WHOLE_KINDS}
     if not partly:
         return []
     count = sum(map(len, partly.values()))
-    what = f"{several(count, 'image')} of {len(case.dataset.labelled)} labelled in part: "
-    what += ", ".join(
-        f"{len(names)} by {kind if kind != PARTLY else 'partly painted masks'}" for kind, names in partly.items()
-    )
+    what = f"{several(count, 'image')} of {sum(map(len, case.kinds.values()))} labelled in part: "
+    what += ", ".join(f"{len(names)} by {kind}" for kind, names in partly.items())
     why = "training learns from the labelled pixels alone, and scores are taken on them alone"
     mend = "nothing to do; 'unetkit plan' says how each kind of label is used"
     return [Finding("partly-labelled", "note", (), what, why, mend)]
@@ -47,10 +38,7 @@ def partly_labelled(case: Case) -> list[Finding]:
 
 def no_whole_image(case: Case) -> list[Finding]:
     """Partial labels, and no whole mask to score on."""
-    if case.dataset is None:
-        return []
-    kinds = label_kinds(case.dataset)
-    if WHOLE_KINDS[0] in kinds or not kinds:
+    if WHOLE_KINDS[0] in case.kinds or not case.kinds:
         return []
     what = "no image has a whole mask"
     why = "scores on scribbles, points or boxes say little about outlines: nobody has drawn those"

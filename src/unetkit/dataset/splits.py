@@ -320,7 +320,7 @@ def _deal(units: _Units, shares: Mapping[str, float], generator: np.random.Gener
 def _deal_whole_first(
     dataset: Dataset, units: _Units, shares: Mapping[str, float], generator: np.random.Generator
 ) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-    """`_deal`, with val and test out of the units with whole labels where there are such for both; and what was done."""
+    """`_deal`, but val and test get units with whole labels where there are enough; and what was done."""
     every = [name for unit in units.members for name in unit]
     partial = {name for name in every if len(every) <= MAX_STRATIFIED and not is_whole(dataset, dataset.sample(name))}
     whole = units.only(name for unit in units.members if not partial.intersection(unit) for name in unit)

@@ -71,8 +71,8 @@ class Mark(BaseModel):
             (top, left), (bottom, right) = self.at
             if not (top < bottom and left < right):
                 raise ValueError(
-                    f"a box without area: rows {top:g} to {bottom:g}, columns {left:g} to {right:g}; expected its upper "
-                    "left corner, then its lower right one"
+                    f"a box without area: rows {top:g} to {bottom:g}, columns {left:g} to {right:g}; "
+                    "expected its upper left corner, then its lower right one"
                 )
         return self
 

@@ -3,11 +3,11 @@
 Everything is drawn by a seed and never contradicts the mask. The effort is that of published studies, for photographs
 of everyday things; your own images may take more:
 
-    point       2.4 s for the first of a class in an image, 0.9 s for each further one      Bearman et al., ECCV 2016
-    scribble    10.9 s                                                                      Bearman et al., ECCV 2016
-    box         7.0 s, by clicks on the four outermost points of the object                 Papadopoulos et al., ICCV 2017
-    region      79.2 s an outlined object (22 hours for 1000)                               Lin et al., ECCV 2014
-    nothing     1.0 s a class, to say that it is not there                                  Bearman et al., ECCV 2016
+    point       2.4 s for the first of a class in an image, 0.9 s for each further one   Bearman et al., ECCV 2016
+    scribble    10.9 s                                                           Bearman et al., ECCV 2016
+    box         7.0 s, by clicks on the four outermost points of an object       Papadopoulos et al., ICCV 2017
+    region      79.2 s an outlined object (22 hours for 1000)                    Lin et al., ECCV 2014
+    nothing     1.0 s a class, to say that it is not there                       Bearman et al., ECCV 2016
 """
 
 from __future__ import annotations
