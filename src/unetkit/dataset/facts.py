@@ -66,8 +66,8 @@ def _class_rows(case: Case) -> list[Row]:
     if case.dataset is not None and case.marked:
         total = sum(case.pixels) or 1
         shares = zip(case.dataset.classes.names, case.pixels, strict=False)  # no pixels where a label cannot be read
-        rows = [(f"class {name}", f"{count / total:.2%} of the labelled pixels") for name, count in shares]
-        return [("classes", case.dataset.classes.evidence), *rows]
+        told = [(f"class {name}", f"{count / total:.2%} of the labelled pixels") for name, count in shares]
+        return [("classes", case.dataset.classes.evidence), *told]
     masks = [mask for mask in case.survey.readable_masks if mask.pixels]
     if not masks:
         return []
