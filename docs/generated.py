@@ -216,8 +216,8 @@ def error_tree() -> str:
 PARTS: Mapping[str, Callable[[], str]] = {
     part.__name__: part
     for part in (
-        commands, plan_fields, classes_fields, models, losses, regularisers, augmentations, scores, object_scores, object_kinds,
-        empty_cases, object_empty_cases, formats, exports, object_formats, rules, columns, object_columns,
+        commands, plan_fields, classes_fields, models, losses, regularisers, augmentations, scores, object_scores,
+        object_kinds, empty_cases, object_empty_cases, formats, exports, object_formats, rules, columns, object_columns,
         measured_columns, separators, error_tree,
     )
 }  # fmt: skip

@@ -153,6 +153,16 @@ def test_points_lie_in_their_objects_and_boxes_are_tight() -> None:
     assert [mark.at for mark in boxes.marks] == [((4, 6), (9, 20)), ((20, 30), (30, 33))]
 
 
+def test_numbered_objects_are_marked_one_by_one() -> None:
+    labels, ids = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, int)
+    labels[4:9, 6:20] = 1
+    ids[4:9, 6:12], ids[4:9, 12:20] = 7, 3
+    boxes = simulate_boxes(labels, NAMES, ids=ids)
+    assert sorted(mark.at for mark in boxes.marks) == [((4, 6), (9, 12)), ((4, 12), (9, 20))]
+    assert len(simulate_points(labels, NAMES, ids=ids).marks) == 2
+    assert len(simulate_points(labels, NAMES).marks) == 1
+
+
 def test_the_effort_is_that_of_the_studies() -> None:
     labels = np.zeros(SHAPE, np.uint8)
     labels[4:9, 6:20], labels[20:30, 30:33], labels[12:15, 2:4] = 1, 1, 2
