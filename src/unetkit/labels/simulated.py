@@ -165,9 +165,7 @@ def simulate_window(labels: Labels, *, share: float = 0.1, seed: int = 0) -> Lab
     return kept
 
 
-def _objects(
-    labels: Labels, names: Sequence[str], share: float, seed: int, ids: Ids | None
-) -> list[tuple[Mask, str]]:
+def _objects(labels: Labels, names: Sequence[str], share: float, seed: int, ids: Ids | None) -> list[tuple[Mask, str]]:
     """The objects, or a share of them, each with the name of its class; those without a class are left out."""
     found = []
     for index, name in list(enumerate(names))[1:]:

@@ -207,13 +207,10 @@ def few_labels(draft: Draft) -> None:
         gain = "labels spread to neighbours that look alike"
         draft.put("training.regulariser", "sparse-crf", f"{partial}: {gain}")
     if "point" in facts.marked:
-        sizes = [sizes.median for sizes in facts.object_sizes if sizes.objects]
-        radius = round(max(POINT_RADIUS, min(sizes) / 4), 1) if sizes else POINT_RADIUS
-        why = (
-            f"half the radius of the objects in whole masks, {2 * min(sizes) / 4:.0f} px"
-            if sizes
-            else "small: nobody outlined an object"
-        )
+        radius, why = POINT_RADIUS, "small, as nobody outlined an object"
+        if sizes := [size.median for size in facts.object_sizes if size.objects]:
+            radius = max(POINT_RADIUS, round(min(sizes) / 4, 1))
+            why = "half the radius of the objects in whole masks"
         draft.put("seeds.point_radius", radius, f"points grow to discs (px), at most half way to the next; {why}")
         draft.put("seeds.point_borders", True, "half way between points is background, where all objects have one")
     if "box" in facts.marked:
