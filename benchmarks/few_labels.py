@@ -3,8 +3,8 @@
     python benchmarks/few_labels.py --data DATA [--steps 250] [--seeds 3] [--labels em_scribbles …] [--ways none …]
 
 Eight training and two validation windows of 256 × 256 pixels have their masks replaced by simulated marks; six whole
-masks are the test. Every line is one training of a U-Net of width 8 by `unetkit.train`, on one thread. A finished one is
-not run again.
+masks are the test. Every score is of one training of a U-Net of width 8 by `unetkit.train`, on one thread. A finished
+one is not run again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import json
 from collections import defaultdict
 from itertools import product
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -115,17 +114,16 @@ def prepare(source: Path, root: Path, kind: str | None, share: float) -> None:
 
 
 def tabulate(work: Path) -> str:
-    """A line for each kind of labels and way: mean test Dice and boundary IoU, and the Dice of each seed."""
+    """A line for each kind of labels and way: test Dice and boundary IoU of each seed."""
     cells: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for path in sorted(work.glob("*.json")):
         cell = json.loads(path.read_text())
         cells[cell["labels"], cell["way"]].append(cell)
-    lines = ["| labels | regulariser | Dice | boundary IoU | Dice of each seed |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| labels | regulariser | seed: Dice (boundary IoU) |", "| --- | --- | --- |"]
     for labels, way in product(LABELS, WAYS):
         if found := cells[labels, way]:
-            dice, boundary = (mean(cell[name] for cell in found) for name in ("dice", "boundary_iou"))
-            each = ", ".join(f"{cell['dice']:.3f}" for cell in found)
-            lines.append(f"| {labels} | {way} | {dice:.3f} | {boundary:.3f} | {each} |")
+            each = [f"{cell['seed']}: {cell['dice']:.3f} ({cell['boundary_iou']:.3f})" for cell in found]
+            lines.append(f"| {labels} | {way} | {', '.join(each)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -78,8 +78,9 @@ def test_the_plan_says_how_each_kind_is_used(mixed: Path) -> None:
     assert 2 <= plan.seeds.point_radius <= 4  # a quarter of the discs' diameter
     for key in ("training.loss", "training.foreground"):
         assert "labelled in part" in plan.reasons[key]
+    assert (plan.training.regulariser, "training.regulariser" in plan.reasons) == ("none", True)
     whole = prepare(draw_discs(mixed.with_name("whole")), Options(steps=2, settings=SMALL)).plan
-    assert not [key for key in whole.reasons if key.startswith("seeds.")]
+    assert not [key for key in whole.reasons if key.startswith(("seeds.", "training.regulariser"))]
     assert "in part" not in whole.reasons["training.loss"]
 
 
