@@ -15,6 +15,7 @@ from unetkit.dataset import Dataset
 from unetkit.dataset.folder import read_objects
 from unetkit.evaluation import Pair
 from unetkit.image import Image
+from unetkit.labels import is_partial
 from unetkit.metrics.confusion import confusion_matrix
 from unetkit.objects import ObjectMap, found_objects, label_components, with_classes
 from unetkit.pipeline.infer import match_channels
@@ -85,9 +86,12 @@ class Gallery:
             if truth.ndim == 2:
                 places = suspicious_places(name, image, truth, labels, log_probabilities, classes)
                 self.suspects = sorted([*self.suspects, *places], key=lambda s: -s.score)[:SUSPECTS]
+            pair = Pair(name, sample.group, labels, truth, image.geometry)
+            if is_partial(truth, sample.marks):  # nobody drew whole objects
+                yield pair
+                continue
             true = read_objects(self.dataset, sample)
             self.objects += _objects(true, labels, classes, image.geometry.spacing)
-            pair = Pair(name, sample.group, labels, truth, image.geometry)
             if found is not None:
                 self.one_by_one.see(Scene(name, sample.group, image, found, true, truth != IGNORE, step))
                 pair = _with_objects(pair, found, true, several=len(classes) > 2)

@@ -112,7 +112,8 @@ def _pieces(dataset: Dataset, names: Sequence[str], plan: Plan) -> list[_Piece]:
 def _read(dataset: Dataset, name: str, plan: Plan) -> _Piece:
     sample = dataset.sample(name)
     image = dataset.read_image(sample)
-    piece = _Piece(name, image, dataset.read_labels(sample).labels, measure(image, plan.normalization))
+    truth = dataset.read_labels(sample, seeds=plan.seeds).labels  # as in training: points alone would praise any excess
+    piece = _Piece(name, image, truth, measure(image, plan.normalization))
     if not plan.separates:
         return piece
     objects = read_objects(dataset, sample)
