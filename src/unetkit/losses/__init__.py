@@ -19,6 +19,7 @@ from unetkit.losses.cross_entropy import automatic_class_weights, ce, focal, wei
 from unetkit.losses.loss import Loss, Term, check_class_weights
 from unetkit.losses.lovasz import lovasz
 from unetkit.losses.overlap import dice, dice_per_image, tversky
+from unetkit.losses.robust import gce, gce_dice
 from unetkit.registry import lookup
 
 __all__ = ["LOSSES", "Loss", "automatic_class_weights", "border_weight_map", "build_loss"]
@@ -39,6 +40,8 @@ LOSSES: dict[str, Callable[..., Term]] = {
     "dice+cldice": dice_cldice,
     "ce+border": border_ce,
     "ce+border+dice": border_ce_dice,
+    "gce": gce,
+    "gce+dice": gce_dice,
 }
 
 
