@@ -29,6 +29,7 @@ from unetkit.cli.options import (
     Tta,
     options_of,
 )
+from unetkit.cli.suspecting import suspect
 from unetkit.cli.values import reporting, say_json, seconds, tile_side
 
 app = typer.Typer(
@@ -262,6 +263,7 @@ app.command()(score)
 app.command()(measure)
 app.command()(compare)
 app.command()(objects)
+app.command()(suspect)
 
 
 @app.command()

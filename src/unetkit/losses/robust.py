@@ -3,9 +3,8 @@
     L = mean of (1 − p_t^q) / q          p_t: probability of the labelled class
 
 Zhang & Sabuncu, Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels, NeurIPS 2018. As q
-falls to 0 it becomes cross-entropy, whose gradient grows without bound where the network contradicts the label; q = 1 is
-the mean absolute error, which lets no pixel pull harder than another and learns slowly. In between, a pixel pulls the
-less the surer the network is that its label is wrong.
+falls to 0 it becomes cross-entropy, which pulls hardest where the network contradicts the label; q = 1 is the mean
+absolute error, which learns slowly. In between, a pixel pulls the less the surer the network is of another class.
 """
 
 from __future__ import annotations
