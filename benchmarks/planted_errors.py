@@ -2,9 +2,9 @@
 
     python benchmarks/planted_errors.py --data DATA/nuclei_dsb2018 [--steps 300] [--folds 3] [--seeds 3] [--set …]
 
-Each seed damages 5 % of the masks (see planting.py): shifted by 5 to 10 px, one object of the larger half missing, or two
-classes exchanged, in turn. `--data cells` draws 40 images of cells anew. The models are trained on the damaged masks.
-A finished seed is kept as JSON and not run again.
+Each seed damages 5 % of the masks (see planting.py): shifted by 5 to 10 px, one object of the larger half missing, or
+two classes exchanged, in turn. `--data cells` draws 40 images of cells. The models are trained on the damaged
+masks. A finished seed is kept as JSON and not run again.
 """
 
 from __future__ import annotations
