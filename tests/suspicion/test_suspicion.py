@@ -13,12 +13,11 @@ from scipy import ndimage
 
 from unetkit.classes import IGNORE, Classes
 from unetkit.objects import label_components
-from unetkit.suspicion import KINDS, SelfConfidence, Verdict, examine, mended
-from unetkit.suspicion.doubt import beyond_jitter, doubted, label_quality
+from unetkit.suspicion import KINDS, FirstLook, Verdict, examine, mended
+from unetkit.suspicion.doubt import SelfConfidence, beyond_jitter, doubted, label_quality
 from unetkit.suspicion.moves import exchanged, find_exchange, find_shift, shifted
 
 CLASSES = Classes(names=("background", "cell", "nucleus"))
-SURE = np.array([0.9, 0.9, 0.9])
 
 Labels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -45,8 +44,13 @@ def predicted(truth: Labels, seed: int = 0, classes: int = 3) -> Floats:
 
 
 def judge(labels: Labels, seen: Floats, classes: Classes = CLASSES, ids: npt.NDArray[Any] | None = None) -> Verdict:
+    """The verdict on a mask among nine others of the same image that the model agrees with."""
+    first = FirstLook(classes)
+    for number in range(9):
+        first.add(f"right_{number}", seen.argmax(0).astype(np.uint8), seen)
+    first.add("one", labels, seen)
     objects = label_components(labels) if ids is None else ids
-    return examine("one", labels, objects, seen, SURE[: len(classes)], classes)
+    return examine("one", labels, objects, seen, first)
 
 
 def without_an_object(labels: Labels) -> Labels:
@@ -157,6 +161,16 @@ def test_shifting_there_and_back_loses_the_edge_alone(rows: int, columns: int) -
     assert (back >= 0).sum() == (8 - abs(rows)) * (10 - abs(columns))
 
 
+def test_shifts_are_not_believed_of_models_that_find_every_mask_shifted() -> None:
+    truth = discs(0)
+    seen, damaged = predicted(truth), shifted(truth, (6, 0), 0)
+    first = FirstLook(CLASSES)
+    for name in "abcd":
+        first.add(name, damaged, seen)
+    assert first.trust == 0
+    assert "shifted" not in {finding.kind for finding in examine("a", damaged, damaged, seen, first).findings}
+
+
 def test_confusable_classes_are_not_called_exchanged() -> None:
     truth = discs(2)
     seen = predicted(truth)
@@ -195,7 +209,9 @@ def test_the_soft_minimum_is_the_paper_s_where_all_pixels_count() -> None:
 def test_masks_that_show_nothing_have_one_outcome(value: int) -> None:
     empty = np.full((32, 32), value, np.uint8)
     blank = predicted(np.zeros((32, 32), np.uint8))
-    verdict = examine("one", empty, np.zeros((32, 32), np.int32), blank, np.array([0.9, np.inf, np.inf]), CLASSES)
+    first = FirstLook(CLASSES)
+    first.add("one", empty, blank)
+    verdict = examine("one", empty, np.zeros((32, 32), np.int32), blank, first)
     assert not verdict.findings
     assert np.isnan(verdict.quality) == (value == IGNORE)
     assert verdict.score < 0.5

@@ -28,7 +28,7 @@ from unetkit.pipeline.loading import load_predictor, member_runs
 from unetkit.report import Suspect
 from unetkit.report.overlay import to_rgb
 from unetkit.report.suspicion import SuspectImage, write_suspicion
-from unetkit.suspicion import Finding, SelfConfidence, Verdict, examine, mended
+from unetkit.suspicion import Finding, FirstLook, Verdict, examine, mended
 from unetkit.training import RunFolder
 
 COLUMNS = (
@@ -104,13 +104,13 @@ def suspect(
     jobs = _unseen(dataset, members)
     look = _Look(dataset, progress)
     with scratch(out / "predicted") as folder:
-        confidence = look.predict(jobs, folder, device)
-        verdicts = [_judged(look, sample, folder, confidence) for sample in dataset.labelled]
+        first = look.predict(jobs, folder, device)
+        verdicts = [_judged(look, sample, folder, first) for sample in dataset.labelled]
         verdicts.sort(key=lambda verdict: -verdict.score)
         proposed = _propose(dataset, verdicts, folder, out)
         pictures = [_pictures(dataset, verdict, folder) for verdict in verdicts[:SHOWN] if verdict.findings]
     classes = dataset.classes
-    absent = [name for name, count in zip(classes.names, confidence.counts, strict=True) if not count]
+    absent = [name for name, count in zip(classes.names, first.confidence.counts, strict=True) if not count]
     notes = tuple(f"no mask shows {name}: where it is missing cannot be said" for name in absent)
     table, page = out / "suspicion.csv", out / "suspicion.html"
     write_text(table, _table(verdicts, proposed, out))
@@ -165,9 +165,9 @@ class _Look:
         self.done += 1
         self.progress(self.done, 2 * len(self.dataset.labelled))
 
-    def predict(self, jobs: dict[Path, list[Sample]], folder: Path, device: str) -> SelfConfidence:
-        """Predict every image with its run, and find how sure the models are of each class."""
-        confidence = SelfConfidence(len(self.dataset.classes))
+    def predict(self, jobs: dict[Path, list[Sample]], folder: Path, device: str) -> FirstLook:
+        """Predict every image with its run, and take a first look at its mask."""
+        first = FirstLook(self.dataset.classes)
         for path, samples in jobs.items():
             predictor = load_predictor(path, device=device)
             for sample in samples:
@@ -177,12 +177,12 @@ class _Look:
                 missing = without_data(image.pixels, image.nodata)
                 if missing is not None:
                     labels = np.where(missing, np.uint8(IGNORE), labels)
-                confidence.add(labels, probabilities)
+                first.add(sample.name, labels, probabilities)
                 file = _file(folder, sample.name)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 np.savez(file, labels=labels, probabilities=probabilities)
                 self.tell()
-        return confidence
+        return first
 
 
 def _file(folder: Path, name: str) -> Path:
@@ -195,10 +195,10 @@ def _kept(folder: Path, name: str) -> tuple[Labels, npt.NDArray[np.float16]]:
         return kept["labels"], kept["probabilities"]
 
 
-def _judged(look: _Look, sample: Sample, folder: Path, confidence: SelfConfidence) -> Verdict:
+def _judged(look: _Look, sample: Sample, folder: Path, first: FirstLook) -> Verdict:
     labels, probabilities = _kept(folder, sample.name)
     objects = read_objects(look.dataset, sample)
-    verdict = examine(sample.name, labels, objects, probabilities, confidence.thresholds, look.dataset.classes)
+    verdict = examine(sample.name, labels, objects, probabilities, first)
     look.tell()
     return verdict
 

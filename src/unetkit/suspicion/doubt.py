@@ -89,8 +89,9 @@ def doubted(labels: Labels, probabilities: Probabilities, thresholds: npt.NDArra
         [[False, True]]
     """
     seen = probabilities.argmax(0)
-    sure: Mask = probabilities.max(0) >= thresholds[seen]
-    return sure & (seen != labels) & (labels != IGNORE)
+    sure = probabilities.max(0) >= thresholds[seen]
+    found: Mask = sure & (seen != labels) & (labels != IGNORE)
+    return found
 
 
 def of_label(labels: Labels, probabilities: Probabilities) -> npt.NDArray[np.float32]:
@@ -125,7 +126,8 @@ def beyond_jitter(labels: Labels, seen: Labels) -> npt.NDArray[np.float32]:
     for index in np.unique(labels[differ]):
         here = differ & (labels == index)
         far[here] = np.maximum(far[here], _distance(seen == index)[here])
-    return ((far - JITTER) / RAMP).clip(0, 1)
+    weight: npt.NDArray[np.float32] = ((far - JITTER) / RAMP).clip(0, 1)
+    return weight
 
 
 def _distance(there: Mask) -> npt.NDArray[np.float32]:

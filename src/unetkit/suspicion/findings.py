@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from unetkit.classes import Classes, has_background
 from unetkit.suspicion.moves import Move
@@ -59,18 +58,25 @@ class Finding:
         return ", ".join(f"{name} {part.start}–{part.stop - 1}" for name, part in zip(names, self.window, strict=True))
 
 
-def of_move(move: Move, shape: Sequence[int], classes: Classes) -> Finding:
-    """An error of the whole mask; its suspicion is the share of the disagreement that the move takes away."""
-    raised = f"agreement with the model rises from {move.before:.2f} to {move.after:.2f}"
+def of_move(move: Move, score: float, shape: Sequence[int], classes: Classes) -> Finding:
+    """An error of the whole mask.
+
+    Args:
+        move: what would mend it.
+        score: its suspicion.
+        shape: of the image, *S.
+        classes: their names.
+    """
+    raised = f"agreement with the model rises from {move.before:.3f} to {move.after:.3f}"
     if move.offset:
-        kind, far = "shifted", float(np.hypot.reduce(move.offset))
+        kind, far = "shifted", math.hypot(*move.offset)
         what = f"the mask lies {far:.0f} px off"
         mend = f"shift it by ({', '.join(f'{by:+d}' for by in move.offset)}) {_axes(len(shape))}: {raised}"
     else:
         kind, (one, other) = "exchanged", (classes.names[index] for index in move.classes)
         what, mend = f"{one} and {other} look exchanged", f"exchange them: {raised}"
     whole = tuple(slice(0, extent) for extent in shape)
-    return Finding(kind, min(1.0, move.gain), what, mend, whole, int(np.prod(shape)), move=move)
+    return Finding(kind, score, what, mend, whole, math.prod(shape), move=move)
 
 
 def _axes(count: int) -> str:

@@ -31,8 +31,7 @@ def mended(values: Array, labels: Labels, seen: Labels, findings: Sequence[Findi
     Returns:
         An array like `values`, which stays as it is.
     """
-    moves = [finding.move for finding in findings if finding.move is not None]
-    for move in sorted(moves, key=lambda move: bool(move.offset)):  # in the order in which they were found
+    for move in (finding.move for finding in findings if finding.move is not None):
         if move.offset:
             open_ = np.zeros_like(values) if classes.encoding == "instances" else _encoded(seen, values, classes)
             values, labels = shifted(values, move.offset, open_), shifted(labels, move.offset, IGNORE)

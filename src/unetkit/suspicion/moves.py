@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -21,8 +22,11 @@ FARTHEST = 32
 NEAREST = 2
 """Pixels that a mask may be off without being suspicious."""
 
+HALF = 2.0
+"""Pixels beyond these that make a shift of one half's suspicion."""
+
 LEAST_GAIN = 0.2
-"""Of what is missing to full agreement, a move has to bring so much."""
+"""Of what is missing to full agreement, an exchange has to bring so much."""
 
 LEAST_SHARE = 0.01
 """Of the labelled pixels that classes must cover to be called exchanged."""
@@ -42,6 +46,14 @@ class Move:
     after: float
     offset: tuple[int, ...] = ()
     classes: tuple[int, ...] = ()
+
+    @property
+    def suspicion(self) -> float:
+        """How wrong the mask is if the model is right, 0 to 1: by how far it lies off, or what an exchange brings."""
+        if not self.offset:
+            return max(0.0, self.gain)
+        beyond = math.hypot(*self.offset) - NEAREST
+        return beyond / (beyond + HALF)
 
     @property
     def gain(self) -> float:
@@ -79,9 +91,10 @@ def shifted(array: npt.NDArray[Any], offset: Sequence[int], fill: npt.NDArray[An
 
 
 def find_shift(labels: Labels, probabilities: Probabilities, classes: Sequence[int]) -> Move | None:
-    """The shift with which a mask fits best what the model sees, if that is a good deal better.
+    """The shift with which a mask fits best what the model sees.
 
-    Every class's mask is correlated with its probabilities, each class counting the same however large it is.
+    Every class's mask is correlated with its probabilities, each class counting the same however large it is. Where the
+    best place is tells more than how much better it is: a model that knows little of the classes still knows that.
 
     Args:
         labels: *S, 255 where ignored.
@@ -89,7 +102,7 @@ def find_shift(labels: Labels, probabilities: Probabilities, classes: Sequence[i
         classes: the foreground, or all classes where there is no background.
 
     Returns:
-        The move; None where the mask lies right, or no shift helps much.
+        The move; None where the mask lies right, or no shift within reach is a better one.
     """
     farthest = [min(FARTHEST, extent // 4) for extent in labels.shape]
     shape = [fft.next_fast_len(extent + far, real=True) for extent, far in zip(labels.shape, farthest, strict=True)]
@@ -104,14 +117,13 @@ def find_shift(labels: Labels, probabilities: Probabilities, classes: Sequence[i
         score = score.take(np.arange(-far, far + 1), axis, mode="wrap")
     best = np.unravel_index(int(score.argmax()), score.shape)
     offset = tuple(int(at) - far for at, far in zip(best, farthest, strict=True))
-    if max(map(abs, offset)) <= NEAREST:
+    if max(map(abs, offset)) <= NEAREST or any(abs(by) == far for by, far in zip(offset, farthest, strict=True)):
         return None
     seen_labels, count = probabilities.argmax(0).astype(np.uint8), len(probabilities)
     before = agreement(confusion_matrix(seen_labels, labels, count), classes)
     moved: Labels = shifted(labels, offset, IGNORE)
     after = agreement(confusion_matrix(seen_labels, moved, count), classes)
-    move = Move(before, after, offset=offset)
-    return move if move.gain >= LEAST_GAIN else None  # false, too, where one of them is NaN
+    return Move(before, after, offset=offset) if after > before else None  # None, too, where one of them is NaN
 
 
 def find_exchange(labels: Labels, probabilities: Probabilities) -> Move | None:
