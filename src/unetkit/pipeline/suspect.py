@@ -20,7 +20,7 @@ from unetkit.dataset import Dataset, Sample, open_dataset
 from unetkit.dataset.folder import read_objects
 from unetkit.dataset.splits import stored_split
 from unetkit.errors import DatasetError, UsageError
-from unetkit.files import replacing_folder, scratch, write_text
+from unetkit.files import replacing_folder, scratch, sweep, write_text
 from unetkit.formats import FORMATS, write_mask
 from unetkit.image import without_data
 from unetkit.pipeline.infer import match_channels
@@ -103,6 +103,7 @@ def suspect(
     dataset = open_dataset(data, classes=read_classes(members[0].classes))
     jobs = _unseen(dataset, members)
     look = _Look(dataset, progress)
+    sweep(out)
     with scratch(out / "predicted") as folder:
         first = look.predict(jobs, folder, device)
         verdicts = [_judged(look, sample, folder, first) for sample in dataset.labelled]
