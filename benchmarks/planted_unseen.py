@@ -3,8 +3,8 @@
     python benchmarks/planted_unseen.py --run RUN:DATA [RUN:DATA …] [--seeds 3]
 
 A quick look at what planted_errors.py measures in full. Nothing is trained: a finished run judges the images that it
-was tested on. In each of them, by each seed, one error of each kind is planted (see planting.py), and its rank among the
-others, which stay as they are, is taken. The run itself has learnt from undamaged masks.
+was tested on. In each of them, by each seed, one error of each kind is planted (see planting.py), and its rank among
+the others, which stay as they are, is taken. The run itself has learnt from undamaged masks.
 """
 
 from __future__ import annotations
