@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.dataset import broken_files as files
+from tests.dataset import broken_marks as marks
 from tests.dataset import broken_masks as masks
 
 FAULTS: dict[str, Callable[[Path], None]] = {}
@@ -30,6 +31,9 @@ for _rule, _builders in {
     "off-by-one": (masks.all_from_one, masks.some_from_one),
     "flipped-polarity": (masks.flipped_polarity,),
     "mixed-encodings": (masks.one_and_255, masks.colours_and_numbers),
+    "ids-or-classes": (masks.few_numbered_objects,),
+    "torn-objects": (masks.objects_in_pieces,),
+    "holed-objects": (masks.objects_with_holes,),
     "rare-classes": (masks.rare_class,),
     "all-empty": (masks.all_masks_empty,),
     "empty-file": (files.zero_byte_image, files.zero_byte_mask),
@@ -60,9 +64,13 @@ for _rule, _builders in {
     "few-labels": (files.three_images,),
     "mixed-dimensions": (files.volume_among_images,),
     "classes-file": (masks.classes_not_yaml, masks.classes_unknown_field, masks.classes_one_name),
-    "undeclared-values": (masks.undeclared_value,),
+    "undeclared-values": (masks.undeclared_value, masks.undeclared_class_of_objects),
     "case-collisions": (files.names_in_two_cases,),
     "other-files": (files.text_among_images,),
+    "partly-labelled": (marks.one_scribbled_image, marks.one_sparse_mask),
+    "unlabelled-classes": (marks.class_without_label, marks.points_on_objects_alone),
+    "no-whole-image": (marks.boxes_everywhere,),
+    "refused": (marks.scribble_outside, marks.box_without_area, marks.unknown_class, marks.mask_and_marks),
 }.items():
     for _build in _builders:
         _fault = _build.__name__.replace("_", "-")

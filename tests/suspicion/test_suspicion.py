@@ -252,6 +252,23 @@ def test_numbered_objects_keep_their_numbers_and_a_new_one_gets_its_own() -> Non
     assert np.array_equal(values[ids > 0], ids[ids > 0])
 
 
+def test_a_new_object_of_one_of_several_classes_gets_a_number_of_its_class() -> None:
+    classes = Classes(
+        names=("background", "cell", "nucleus"),
+        encoding="instances",
+        values=(0, 7, 9),
+        label_divisor=100,
+        dtype="uint16",
+    )
+    truth = np.zeros((64, 64), np.uint8)
+    truth[5:20, 5:20], truth[30:45, 30:45] = 1, 2
+    hidden = np.where(truth == 1, 701, 0).astype(np.uint16)
+    seen = predicted(truth)
+    found = judge(classes.decode(hidden), seen, classes, (hidden > 0).astype(np.int64))
+    values = mended(hidden, classes.decode(hidden), seen.argmax(0).astype(np.uint8), found.findings, classes)
+    assert set(np.unique(values)) == {0, 701, 901}
+
+
 def test_colours_are_mended_in_colours() -> None:
     classes = Classes(
         names=("background", "cell", "nucleus"), encoding="colours", colours=((0, 0, 0), (255, 0, 0), (0, 0, 255))

@@ -5,6 +5,7 @@ from unetkit.pipeline.experiment import train
 from unetkit.pipeline.folds import cross_validate
 from unetkit.pipeline.infer import predict
 from unetkit.pipeline.loading import load_predictor
+from unetkit.pipeline.object_options import ObjectOptions
 from unetkit.pipeline.preparation import Options, Prepared, prepare
 from unetkit.pipeline.pruning import pruning_table
 from unetkit.pipeline.quantize import RuntimeScore, quantize
@@ -12,6 +13,7 @@ from unetkit.pipeline.shipping import export
 from unetkit.pipeline.suspect import Suspicion, suspect
 
 __all__ = [
+    "ObjectOptions",
     "Options",
     "Prepared",
     "RuntimeScore",

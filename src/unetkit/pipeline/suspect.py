@@ -101,12 +101,13 @@ def suspect(
     """
     out, members = require_apart(out, data), [member.require() for member in member_runs(RunFolder(run))]
     dataset = open_dataset(data, classes=read_classes(members[0].classes))
-    jobs = _unseen(dataset, members)
-    look = _Look(dataset, progress)
+    masked = [sample for sample in dataset.labelled if sample.mask is not None]  # marks are no outlines to hold against
+    jobs = _unseen(dataset, masked, members)
+    look = _Look(dataset, 2 * len(masked), progress)
     sweep(out)
     with scratch(out / "predicted") as folder:
         first = look.predict(jobs, folder, device)
-        verdicts = [_judged(look, sample, folder, first) for sample in dataset.labelled]
+        verdicts = [_judged(look, sample, folder, first) for sample in masked]
         verdicts.sort(key=lambda verdict: -verdict.score)
         proposed = _propose(dataset, verdicts, folder, out)
         pictures = [_pictures(dataset, verdict, folder) for verdict in verdicts[:SHOWN] if verdict.findings]
@@ -133,14 +134,14 @@ def require_apart(out: str | PathLike[str], data: str | PathLike[str]) -> Path:
     return out
 
 
-def _unseen(dataset: Dataset, members: Sequence[RunFolder]) -> dict[Path, list[Sample]]:
-    """Which run predicts which labelled images: the first whose training and validation did without them."""
-    if not dataset.labelled:
+def _unseen(dataset: Dataset, samples: Sequence[Sample], members: Sequence[RunFolder]) -> dict[Path, list[Sample]]:
+    """Which run predicts which images: the first whose training and validation did without them."""
+    if not samples:
         raise DatasetError("no image has a mask", file=dataset.root, mend="there is nothing to suspect yet")
     seen = {member.path: {*split.train, *split.val} for member in members for split in [stored_split(member.split)]}
     jobs: dict[Path, list[Sample]] = defaultdict(list)
     known: list[str] = []
-    for sample in dataset.labelled:
+    for sample in samples:
         free = next((path for path, names in seen.items() if sample.name not in names), None)
         if free is None:
             known.append(sample.name)
@@ -159,12 +160,12 @@ def _unseen(dataset: Dataset, members: Sequence[RunFolder]) -> dict[Path, list[S
 class _Look:
     """Images predicted one after the other; what was predicted waits on disk, so that only one is in memory."""
 
-    def __init__(self, dataset: Dataset, progress: Progress) -> None:
-        self.dataset, self.progress, self.done = dataset, progress, 0
+    def __init__(self, dataset: Dataset, total: int, progress: Progress) -> None:
+        self.dataset, self.total, self.progress, self.done = dataset, total, progress, 0
 
     def tell(self) -> None:
         self.done += 1
-        self.progress(self.done, 2 * len(self.dataset.labelled))
+        self.progress(self.done, self.total)
 
     def predict(self, jobs: dict[Path, list[Sample]], folder: Path, device: str) -> FirstLook:
         """Predict every image with its run, and take a first look at its mask."""

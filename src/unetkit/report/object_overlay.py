@@ -13,10 +13,10 @@ from scipy import ndimage
 from unetkit.classes import Classes
 from unetkit.errors import InputError
 from unetkit.objects import ObjectMap
-from unetkit.report.overlay import Bytes, contours, label_colours
+from unetkit.report.overlay import Bytes, blend, contours, label_colours
 
-_SHADE = 0.45
-"""How bright the background beside an outline stays, so that the line stands out on light images too."""
+_SHADE = 140
+"""Opacity of the black beside an outline, which lets the line stand out on light images too; 0 to 255."""
 
 
 def paint_objects(
@@ -27,11 +27,7 @@ def paint_objects(
     names: Sequence[object] | None = None,
     font_size: int = 12,
 ) -> Bytes:
-    """The image with every object outlined in the colour of its class, and numbered.
-
-    The line lies on the object's own pixels, so touching objects have two; the background beside it is darkened.
-    Numbers are white with a dark rim and stand where the object is widest, or beside an object that is smaller than
-    they are. Where they would cover each other, those of the narrower objects are left out.
+    """The image with every object outlined in the colour of its class, and numbered, as `draw_objects` does it.
 
     Args:
         image: H W 3; not changed.
@@ -52,20 +48,52 @@ def paint_objects(
         >>> paint_objects(np.zeros((4, 4, 3), np.uint8), objects, cells, names=()).any()
         np.False_
     """
+    if image.shape != (*objects.ids.shape, 3):
+        raise InputError("image and objects differ in size", found=image.shape, expected=(*objects.ids.shape, 3))
+    return blend(image, draw_objects(objects, classes, names=names, font_size=font_size))
+
+
+def draw_objects(
+    objects: ObjectMap, classes: Classes, *, names: Sequence[object] | None = None, font_size: int = 12
+) -> Bytes:
+    """Every object outlined in the colour of its class, and numbered, as a transparent picture.
+
+    The line lies on the object's own pixels, so touching objects have two; the background beside it is darkened.
+    Numbers are white with a dark rim and stand where the object is widest, or beside an object that is smaller than
+    they are. Where they would cover each other, those of the narrower objects are left out, and beside an object also
+    those that would cover another one: of a crowd one sees the objects first.
+
+    Args:
+        objects: ids H W.
+        classes: names and colours.
+        names: as for `paint_objects`.
+        font_size: height of the numbers, in pixels.
+
+    Returns:
+        H W 4, RGB and opacity.
+
+    Raises:
+        InputError: the objects are no plane.
+
+    Example:
+        >>> objects = ObjectMap(np.array([[0, 1, 1]], np.uint32), np.array([1], np.uint8))
+        >>> draw_objects(objects, Classes(names=("background", "cell")), names=())[0, :, 3].tolist()
+        [140, 255, 0]
+    """
     ids = objects.ids
-    if image.shape != (*ids.shape, 3) or ids.ndim != 2:
-        raise InputError("image and objects differ in size", found=image.shape, expected=(*ids.shape, 3))
+    if ids.ndim != 2:
+        raise InputError("objects of a volume cannot be painted at once", found=ids.shape, expected="H W")
     edge = contours(ids, 1 if max(ids.shape) < 1000 else 2)
     outline, beside = edge & (ids > 0), edge & (ids == 0)
-    painted = image.copy()
-    painted[beside] = np.rint(painted[beside] * _SHADE)
+    painted = np.zeros((*ids.shape, 4), np.uint8)
+    painted[beside, 3] = _SHADE
     class_of = np.concatenate([np.zeros(1, np.uint8), objects.classes])
-    painted[outline] = label_colours(classes)[class_of[ids[outline]]]
+    painted[outline, :3], painted[outline, 3] = label_colours(classes)[class_of[ids[outline]]], 255
     called = list(range(1, objects.count + 1)) if names is None else list(names)
     if not called or not ids.any():
         return painted
     picture = Picture.fromarray(painted)
-    _write_numbers(picture, widest_places(ids), called, font_size)
+    _write_numbers(picture, ids, called, font_size)
     return np.array(picture)
 
 
@@ -97,13 +125,14 @@ def widest_places(ids: npt.NDArray[np.uint32]) -> npt.NDArray[np.float64]:
 
 
 def _write_numbers(
-    picture: Picture.Image, places: npt.NDArray[np.float64], names: Sequence[object], font_size: int
+    picture: Picture.Image, ids: npt.NDArray[np.uint32], names: Sequence[object], font_size: int
 ) -> None:
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(font_size)
     taken = np.zeros((picture.height, picture.width), bool)
-    for number, row, column, reach in places.tolist():
+    for number, row, column, reach in widest_places(ids).tolist():
         said = str(names[int(number) - 1])
-        if reach < font_size / 2:
+        beside = reach < font_size / 2
+        if beside:
             column += reach + 2 + draw.textlength(said, font=font) / 2
         left, top, right, bottom = draw.textbbox((column, row), said, font=font, anchor="mm", stroke_width=1)
         shift = max(0.0, -left) - max(0.0, right - picture.width), max(0.0, -top) - max(0.0, bottom - picture.height)
@@ -111,7 +140,8 @@ def _write_numbers(
             slice(max(0, int(top + shift[1])), int(np.ceil(bottom + shift[1])) + 1),
             slice(max(0, int(left + shift[0])), int(np.ceil(right + shift[0])) + 1),
         )
-        if not taken[box].any():
+        covers_another = beside and ((ids[box] > 0) & (ids[box] != number)).any()
+        if not covers_another and not taken[box].any():
             taken[box] = True
             at = (column + shift[0], row + shift[1])
             draw.text(at, said, fill=(255, 255, 255), font=font, anchor="mm", stroke_width=1, stroke_fill=(0, 0, 0))

@@ -140,7 +140,8 @@ def _distance(there: Mask) -> npt.NDArray[np.float32]:
 
 def doubt(own: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """How much a pixel counts by the probability of its label: exp(−p / 0.1), 1 at 0, and 0.007 where undecided."""
-    return np.exp(-own / TEMPERATURE)
+    counts: npt.NDArray[np.float32] = np.exp(-own / TEMPERATURE)
+    return counts
 
 
 def label_quality(labels: Labels, probabilities: Probabilities, weight: npt.NDArray[np.float32]) -> float:

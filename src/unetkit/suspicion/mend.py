@@ -61,16 +61,18 @@ def _repainted(values: Array, where: npt.NDArray[np.bool_], labels: Labels, clas
 def _renumbered(values: Array, where: npt.NDArray[np.bool_], region: Region, classes: Classes) -> Array:
     """Numbered objects: a region joins the object that surrounds it, or becomes one of its own, or none."""
     painted = values.copy()
-    painted[where] = 0
+    several = classes.label_divisor > 0
+    painted[where] = classes.values[0] if several else 0
     if region.proposed:
         beside = values[ndimage.binary_dilation(where) & ~where]
-        numbers, counts = np.unique(beside[beside != 0], return_counts=True)
+        numbers, counts = np.unique(beside[classes.decode(beside) == region.proposed], return_counts=True)
         joins = len(numbers) and region.rim > SURROUNDED
-        painted[where] = numbers[counts.argmax()] if joins else _unused(values, classes)
+        first = classes.values[region.proposed] * classes.label_divisor if several else 0
+        painted[where] = numbers[counts.argmax()] if joins else _unused(values, first, classes)
     return painted
 
 
-def _unused(values: Array, classes: Classes) -> int:
-    """The smallest number that no object has."""
+def _unused(values: Array, above: int, classes: Classes) -> int:
+    """The smallest number above another that no object has."""
     used = np.union1d(values, classes.ignore_values)
-    return int(np.setdiff1d(np.arange(1, len(used) + 2), used)[0])
+    return int(np.setdiff1d(np.arange(above + 1, above + len(used) + 2), used)[0])

@@ -14,10 +14,22 @@ What the scores say when a map holds no objects. NaN is "undefined": such images
 from __future__ import annotations
 
 from unetkit.metrics.instances.jaccard import aji, aji_plus, seg
-from unetkit.metrics.instances.kinds import FOUND, INVENTED, KINDS, MERGED, MISSED, SPLIT, Kinds, object_kinds
+from unetkit.metrics.instances.kinds import (
+    FOUND,
+    INVENTED,
+    KINDS,
+    MERGED,
+    MISSED,
+    SPLIT,
+    Kinds,
+    holding,
+    object_kinds,
+    parting,
+)
 from unetkit.metrics.instances.matching import Matching, match
 from unetkit.metrics.instances.overlaps import Overlaps, find_overlaps
 from unetkit.metrics.instances.partition import (
+    DENSE,
     PartitionScore,
     Sweep,
     Variation,
@@ -31,6 +43,7 @@ from unetkit.metrics.instances.scores import OBJECT_COUNTS, OBJECT_METRICS, THRE
 from unetkit.metrics.instances.summary import summarise
 
 __all__ = [
+    "DENSE",
     "FOUND",
     "INVENTED",
     "KINDS",
@@ -51,8 +64,10 @@ __all__ = [
     "aji_plus",
     "best_thresholds",
     "find_overlaps",
+    "holding",
     "match",
     "object_kinds",
+    "parting",
     "score_objects",
     "seg",
     "summarise",
