@@ -95,6 +95,7 @@ class Fingerprint(BaseModel):
     Args:
         images: images looked at.
         labelled: how many of them have a mask.
+        unlabelled: further images, without a mask, that may train.
         spatial_dims: 2 or 3.
         channels: channels of every image.
         shapes_min: smallest size along each spatial axis.
@@ -125,6 +126,7 @@ class Fingerprint(BaseModel):
 
     images: int
     labelled: int
+    unlabelled: int = 0
     spatial_dims: int
     channels: int
     shapes_min: tuple[int, ...]
@@ -160,12 +162,13 @@ class _MaskFacts:
     rows: RowMoments
 
 
-def fingerprint(dataset: Dataset, names: Sequence[str]) -> Fingerprint:
+def fingerprint(dataset: Dataset, names: Sequence[str], *, unlabelled: int = 0) -> Fingerprint:
     """Measure a dataset, from a sample that takes seconds: at most 32 images and 64 masks are decoded.
 
     Args:
         dataset: what to measure; the pixels of each class come from its survey, of all masks, where it has one.
         names: the images to measure: those that train, so that nothing is learnt from test images.
+        unlabelled: how many further images without a mask may train; they are not measured.
 
     Returns:
         The fingerprint; the same names give the same one.
@@ -194,6 +197,7 @@ def fingerprint(dataset: Dataset, names: Sequence[str]) -> Fingerprint:
     return Fingerprint(
         images=len(samples),
         labelled=len(labelled),
+        unlabelled=unlabelled,
         spatial_dims=dataset.spatial_dims,
         channels=dataset.channels,
         **_form(samples),
