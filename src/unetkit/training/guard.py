@@ -92,13 +92,16 @@ def verdict(outcome: Outcome, plan: TrainingPlan) -> str:
 
 
 def report(outcome: Outcome, plan: TrainingPlan, unlabelled: int) -> dict[str, Any]:
-    """What guard.json holds: which weights were kept, from where, why, and how many unlabelled images there were."""
+    """What guard.json holds: which weights were kept and why, and of each branch its first step and its seconds."""
     turns = {event["branch"]: event["step"] for event in outcome.events if event["event"] == "branch"}
+    clock = {row["step"]: row["seconds"] for row in outcome.history}
+    ends = [*turns.values(), outcome.step][1:]
     return {
         "method": plan.method,
         "unlabelled": unlabelled,
-        "kept": plan.method if outcome.contest.get("kept") or not plan.guard else "supervised",
+        "kept": plan.method if outcome.contest.get("kept") else "supervised",
         "verdict": verdict(outcome, plan),
         "branches": turns,
+        "seconds": {name: clock[end] - clock.get(turns[name], 0.0) for name, end in zip(turns, ends, strict=True)},
         **{key: value for key, value in outcome.contest.items() if key != "kept"},
     }
