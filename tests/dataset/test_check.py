@@ -22,7 +22,7 @@ ERRORS = {
 }  # fmt: skip
 NOTES = {"unlabelled-images", "wrong-suffix", "other-files", "alpha", "grey-and-colour", "huge"}
 
-ALSO = {"mirrored-copy-in-test": {"near-duplicates"}}
+ALSO = {"mirrored-copy-in-test": {"near-duplicates"}, "image-of-another-kind": {"unlabelled-images"}}
 """Further rules that rightly speak of a fault."""
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from unetkit.classes import read_stated
-from unetkit.dataset import rules_classes, rules_files, rules_images, rules_masks, rules_splits
+from unetkit.dataset import rules_classes, rules_files, rules_images, rules_masks, rules_splits, rules_unlabelled
 from unetkit.dataset.facts import Row, fact_rows
 from unetkit.dataset.findings import SEVERITIES, Case, Finding, Severity
 from unetkit.dataset.folder import Dataset, open_dataset
@@ -35,6 +35,7 @@ RULES: dict[str, Rule] = {
     "size-mismatch": rules_files.size_mismatch,
     "unpaired-masks": rules_files.unpaired_masks,
     "unlabelled-images": rules_files.unlabelled_images,
+    "unlike-labelled": rules_unlabelled.unlike_labelled,
     "few-labels": rules_files.few_labels,
     "wrong-suffix": rules_files.wrong_suffix,
     "case-collisions": rules_files.case_collisions,

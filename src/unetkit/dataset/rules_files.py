@@ -72,7 +72,10 @@ def unlabelled_images(case: Case) -> list[Finding]:
         return []
     what = f"{several(len(bare), 'image')} of {len(case.survey.images)} without a mask"
     why = "they count as unlabelled: nothing is learnt from them as background"
-    mend = "nothing to do; if an image holds no object, give it a mask of zeros"
+    mend = (
+        "nothing to do; --set training.method=unimatch learns from them; if an image holds no object, give it a mask "
+    )
+    mend += "of zeros"
     return [Finding("unlabelled-images", "note", _files(bare), what, why, mend)]
 
 

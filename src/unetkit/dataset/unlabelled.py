@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 from unetkit.classes import IGNORE
+from unetkit.dataset.findings import several
 from unetkit.dataset.folder import Dataset
 from unetkit.dataset.normalize import NormalizationPlan, apply, measure
 from unetkit.dataset.patches import Case, cut_window
@@ -61,7 +62,7 @@ def with_unlabelled(dataset: Dataset, split: Split) -> Split:
                 out |= {name: "copies of images that judge" for name in pair[:2] if name not in judges}
     kept = tuple(name for name in names if name not in out)
     reasons = [
-        f"{sum(why == each for each in out.values())} unlabelled images are left out: {why}"
+        f"{several(list(out.values()).count(why), 'unlabelled image')} left out: {why}"
         for why in dict.fromkeys(out.values())
     ]
     return split.model_copy(update={"unlabelled": kept, "reasons": (*split.reasons, *reasons)})
