@@ -28,6 +28,7 @@ from unetkit.evaluation import COLUMNS, OBJECT_COLUMNS
 from unetkit.export import EXPORTS
 from unetkit.formats import FORMATS
 from unetkit.losses import LOSSES
+from unetkit.methods import METHODS, options_of
 from unetkit.metrics import METRICS, instances
 from unetkit.metrics.instances import OBJECT_METRICS, kinds
 from unetkit.models import MODELS
@@ -98,6 +99,14 @@ def losses() -> str:
     """The registry of losses, with their options."""
     rows = [(f"`{name}`", _summary(make), _named(_defaults(make))) for name, make in LOSSES.items()]
     return _table(("name", "what it is", "options"), rows)
+
+
+def methods() -> str:
+    """The registry of methods of training, with their options."""
+    rows = [(f"`{name}`", _summary(method.loss), _named(options_of(method))) for name, method in METHODS.items()]
+    told = {key: text for method in METHODS.values() for key, text in _arguments(method.loss).items()}
+    options = _table(("option", "meaning"), [(f"`{key}`", text) for key, text in told.items()])
+    return "\n\n".join((_table(("name", "what it is", "options"), rows), options))
 
 
 def augmentations() -> str:
@@ -208,9 +217,9 @@ def error_tree() -> str:
 PARTS: Mapping[str, Callable[[], str]] = {
     part.__name__: part
     for part in (
-        commands, plan_fields, classes_fields, models, losses, augmentations, scores, object_scores, object_kinds,
-        empty_cases, object_empty_cases, formats, exports, object_formats, rules, columns, object_columns,
-        measured_columns, separators, error_tree,
+        commands, plan_fields, classes_fields, models, losses, methods, augmentations, scores, object_scores,
+        object_kinds, empty_cases, object_empty_cases, formats, exports, object_formats, rules, columns,
+        object_columns, measured_columns, separators, error_tree,
     )
 }  # fmt: skip
 

@@ -12,9 +12,9 @@ from unetkit.dataset.records import ImageFacts
 OTHER_SKEW = 1.25
 OTHER_ROUGHNESS = 0.6
 """So far an image's skewness, or the logarithm of its roughness, lies from that of every labelled image before it
-counts as of another kind. With one image in six labelled, no street, field, membrane or fundus image was such among its
-own, two of 24 photographs of tiles, and 8 of 24 images of nuclei, which are of six kinds; of another set's images 7 in 10
-were (measured on six sets, from none of the fundus photographs among tiles to all of the membranes among streets)."""
+counts as of another kind. With one image in six labelled, no street, field, membrane or fundus image was such among
+its own, two of 24 photographs of tiles, and 8 of 24 images of nuclei, which are of six kinds; of another set's images
+7 in 10 were (measured on six sets, from none of the fundus photographs among tiles to all membranes among streets)."""
 
 
 def unlike_labelled(case: Case) -> list[Finding]:

@@ -30,6 +30,7 @@ __all__ = [
     "Unlabelled",
     "check_method",
     "draw_boxes",
+    "options_of",
     "paste",
     "strong_view",
     "weak_view",
