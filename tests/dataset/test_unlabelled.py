@@ -65,6 +65,14 @@ def test_images_too_large_to_hold_are_left_out(few: Path, monkeypatch: pytest.Mo
     assert split.reasons == ("1 unlabelled image left out: too large to hold in memory",)
 
 
+def test_images_with_nan_are_left_out(few: Path) -> None:
+    write_image(few / "images" / "nan.tif", np.full((1, 40, 40), np.nan, np.float32))
+    _, split = opened(few)
+    assert "nan" not in split.unlabelled
+    assert split.reasons == ("1 unlabelled image left out: NaN or infinite pixels",)
+    assert with_unlabelled(open_dataset(few), split) == split
+
+
 def test_a_split_names_further_images(few: Path) -> None:
     dataset = open_dataset(few)
     split = with_unlabelled(dataset, SPLIT.model_copy(update={"train": ("disc_0",), "unlabelled": ("disc_1", "gone")}))

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.training.test_members import CASES, plan_of
 from unetkit.augment import AUGMENTATIONS, AugmentationSettings
-from unetkit.errors import UnknownName, UsageError
+from unetkit.errors import MissingExtra, UnknownName, UsageError
 from unetkit.losses import build_loss
 from unetkit.methods import (
     METHODS,
@@ -75,6 +76,22 @@ def test_the_loss_and_all_gradients_are_numbers(name: str, dims: int) -> None:
     gradients = [parameter.grad for parameter in nets.model.parameters()]
     assert all(gradient is not None and torch.isfinite(gradient).all() for gradient in gradients)
     assert all(parameter.grad is None for parameter in nets.average.parameters())
+
+
+@pytest.mark.parametrize(("name", "dims"), CASES)
+def test_every_network_loses_features_and_learns(name: str, dims: int) -> None:
+    plan = plan_of(name, dims)
+    try:
+        model, teacher = build_network(plan, pretrained=False), build_network(plan, pretrained=False)
+    except MissingExtra as missing:
+        pytest.skip(str(missing))
+    loss = build_loss("ce", num_classes=2)
+    nets = TrainedNetworks(model, teacher, plan, loss, World(torch.device("cpu")))
+    labelled, unlabelled = batches(2, dims)
+    two = Labelled(labelled.images, labelled.target.clamp(max=1), labelled.valid)
+    value("unimatch", (two, unlabelled), 1.0, nets).backward()
+    gradients = [parameter.grad for parameter in model.parameters()]
+    assert all(gradient is not None and torch.isfinite(gradient).all() for gradient in gradients)
 
 
 @pytest.mark.parametrize("name", LEARNING)

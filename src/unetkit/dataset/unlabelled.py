@@ -31,8 +31,9 @@ CACHE_BYTES = 600_000_000
 def with_unlabelled(dataset: Dataset, split: Split) -> Split:
     """The split with the images that may train without labels.
 
-    Those are the images without a mask, and those that the split names already. What could tell the network of the
-    images that judge it is left out: images of a group that val or test has, and copies of their images.
+    Those are the images without a mask, and those that the split names already. Left out is what could tell the network
+    of the images that judge it, so images of a group that val or test has and copies of their images, and what cannot
+    be trained on: images that are too large, or have NaN or infinite pixels.
 
     Args:
         dataset: the images.
@@ -55,6 +56,8 @@ def with_unlabelled(dataset: Dataset, split: Split) -> Split:
         if prod(read_header(dataset.sample(name).image).shape) * 4 > CACHE_BYTES:
             out[name] = "too large to hold in memory"
     names = [name for name in names if name not in out]
+    out |= {name: "NaN or infinite pixels" for name in names if dataset.look_at(dataset.sample(name)).not_finite}
+    names = [name for name in names if name not in out]
     if names:
         judges = set(judging)
         for pair in copy_pairs(dataset, [*judging, *names]):
@@ -65,7 +68,8 @@ def with_unlabelled(dataset: Dataset, split: Split) -> Split:
         f"{several(list(out.values()).count(why), 'unlabelled image')} left out: {why}"
         for why in dict.fromkeys(out.values())
     ]
-    return split.model_copy(update={"unlabelled": kept, "reasons": (*split.reasons, *reasons)})
+    new = [reason for reason in reasons if reason not in split.reasons]
+    return split.model_copy(update={"unlabelled": kept, "reasons": (*split.reasons, *new)})
 
 
 class UnlabelledSource:

@@ -107,7 +107,8 @@ class Clock:
 
     def start(self, step: int) -> None:
         """Begin to watch the pace at `step`."""
-        self._since, self._paused = (monotonic(), step), 0.0
+        self.looked = monotonic()
+        self._since, self._paused = (self.looked, step), 0.0
 
     def validated(self, seconds: float) -> None:
         """Take a validation of so many seconds out of the pace of the steps."""
