@@ -116,6 +116,7 @@ class Fingerprint(BaseModel):
         object_sizes: for each foreground class.
         thickness: local width of each class in pixels, background too: median over the images of the width that
             half of the class's area is thinner than; 0 where a class is absent or fills whole images.
+        numbered: whether the masks number the objects.
         touching_share: share of the objects' edge pixels that touch another object; 0 unless masks hold instances.
         orientation: 0 … 1, how well the class predicts the row in images that were not looked at for it.
         empty_images: how many of the masks show no foreground.
@@ -144,6 +145,7 @@ class Fingerprint(BaseModel):
     ignored_share: float
     object_sizes: tuple[ObjectSizes, ...]
     thickness: tuple[float, ...]
+    numbered: bool
     touching_share: float
     orientation: float
     empty_images: int
@@ -302,6 +304,7 @@ def _label_facts(dataset: Dataset, facts: Sequence[_MaskFacts]) -> dict[str, Any
     return {
         "object_sizes": tuple(sizes),
         "thickness": tuple(float(np.median(w)) if w else 0.0 for w in widths_of),
+        "numbered": dataset.classes.encoding == "instances",
         "touching_share": sum(fact.touching for fact in facts) / edge if edge else 0.0,
         "orientation": orientation([fact.rows for fact in facts]),
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from unetkit.dataset.fingerprint import Fingerprint
+from unetkit.dataset.fingerprint import MAX_MASKS, Fingerprint
 from unetkit.models import MODELS
 from unetkit.plan.schema import STATED
 from unetkit.registry import lookup
@@ -22,6 +22,11 @@ COLOURFUL = 0.04
 WIDE = 6.0
 """Structures with a median width below this many pixels are finer than the first level of a pretrained encoder."""
 
+TOUCHING = 0.15
+"""Of the objects' edges: above this share objects lie against each other, below they are crowded but mostly apart."""
+
+CROWDED = 20
+"""Objects an image; with gaps thinner than a third of an object they are meant to be told apart, numbered or not."""
 
 MIXED = 2.0
 """A modality spread above this means images of different kinds, dark field beside bright field."""
@@ -211,6 +216,25 @@ def optimization(draft: Draft) -> None:
     draft.put("training.patience", 0, "never ends early: with a rate that falls to zero, the best weights come late")
 
 
+def objects(draft: Draft) -> None:
+    """A rim between objects that touch, weighed gaps between crowded ones; decision 0017 has the measurements."""
+    facts = draft.facts
+    size = facts.object_sizes[0] if len(facts.object_sizes) == 1 else None
+    crowd = size.objects / min(facts.labelled, MAX_MASKS) if size is not None else 0.0
+    gap = facts.thickness[0]
+    if facts.numbered and facts.touching_share > TOUCHING:
+        share = f"{facts.touching_share:.0%} of their edges touch another"
+        draft.put("objects.separate", "boundary", f"objects are numbered and {share}: a rim is learnt between them")
+    elif facts.numbered:
+        share = f"{facts.touching_share:.0%} of their edges touch"
+        draft.put("objects.separate", "border", f"objects are numbered and {share}: the gaps between them weigh more")
+    elif size is not None and crowd >= CROWDED and 0 < gap <= size.median / 3:
+        crowded = f"{crowd:.0f} objects an image with gaps of about {gap:.0f} px"
+        draft.put("objects.separate", "border", f"{crowded}: the gaps weigh more, so that they stay open")
+    else:
+        draft.put("objects.separate", "components", "connected regions are objects: nothing here is crowded")
+
+
 def prediction(draft: Draft) -> None:
     """Flipped views are averaged; the predictor does so by itself for images that need no tiles."""
     views = 2 ** sum(draft.values["augmentation"]["flips"])
@@ -228,6 +252,7 @@ RULES: tuple[Callable[[Draft], None], ...] = (
     method,
     loss,
     optimization,
+    objects,
     prediction,
 )
 """In the order in which they build on each other."""
