@@ -49,7 +49,9 @@ def main() -> None:
         lines.append(f"| {name} | {made} | {ids.max()} | {median(seconds):.2f} |")
         if name == "distance":
             rivals = [timed(lambda: rival(extra[0], labels)) for _ in range(3)]
-            lines.append(f"| the rival on {name} | {rival(extra[0], labels).max()} | {ids.max()} | {median(rivals):.2f} |")
+            lines.append(
+                f"| the rival on {name} | {rival(extra[0], labels).max()} | {ids.max()} | {median(rivals):.2f} |"
+            )
     versions = f"scikit-image {skimage.__version__}, numpy {np.__version__}"
     lines += ["", f"{platform.machine()}, {len(os.sched_getaffinity(0))} core; {versions}; {date.today()}", ""]
     (RESULTS / "decode_objects.md").write_text("\n".join(lines))
