@@ -13,6 +13,7 @@ import os
 import platform
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import process_time
@@ -42,16 +43,13 @@ def main() -> None:
         apart = ids > 0 if separator.channels(2) else (ids > 0) & ~gaps  # without an own map, the class map has gaps
         labels, background = apart.astype(np.uint8), (np.where(apart, 0.03, 0.97) + noise).clip(0, 1)
         extra = outputs(name, ids, generator)
-        seconds = []
-        for _ in range(3):
-            seconds.append(timed(lambda: decode(separator, labels, background, extra, Decoding(separator.seed))))
-        made = decode(separator, labels, background, extra, Decoding(separator.seed)).count
-        lines.append(f"| {name} | {made} | {ids.max()} | {median(seconds):.2f} |")
+        making = partial(decode, separator, labels, background, extra, Decoding(separator.seed))
+        seconds = [timed(making) for _ in range(3)]
+        lines.append(f"| {name} | {making().count} | {ids.max()} | {median(seconds):.2f} |")
         if name == "distance":
-            rivals = [timed(lambda: rival(extra[0], labels)) for _ in range(3)]
-            lines.append(
-                f"| the rival on {name} | {rival(extra[0], labels).max()} | {ids.max()} | {median(rivals):.2f} |"
-            )
+            other = partial(rival, extra[0], labels)
+            seconds = [timed(other) for _ in range(3)]
+            lines.append(f"| the rival on {name} | {other().max()} | {ids.max()} | {median(seconds):.2f} |")
     versions = f"scikit-image {skimage.__version__}, numpy {np.__version__}"
     lines += ["", f"{platform.machine()}, {len(os.sched_getaffinity(0))} core; {versions}; {date.today()}", ""]
     (RESULTS / "decode_objects.md").write_text("\n".join(lines))
