@@ -18,7 +18,7 @@ from unetkit.cli import app
 from unetkit.dataset.check import RULES
 from unetkit.export import EXPORTS
 from unetkit.formats import FORMATS
-from unetkit.losses import LOSSES
+from unetkit.losses import LOSSES, REGULARISERS
 from unetkit.methods import METHODS
 from unetkit.metrics import METRICS
 from unetkit.metrics.instances import OBJECT_METRICS
@@ -129,6 +129,7 @@ def parts() -> Mapping[str, Callable[[], str]]:
     [
         ("models", MODELS),
         ("losses", LOSSES),
+        ("regularisers", REGULARISERS),
         ("methods", METHODS),
         ("augmentations", [*AUGMENTATIONS, *TRANSFORMS]),
         ("scores", METRICS),

@@ -1,4 +1,4 @@
-"""Images without a mask: which may train, and the patches of them."""
+"""Images without a label: which may train, and the patches of them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import torch
 
 from tests.conftest import draw_discs
 from unetkit.dataset import unlabelled
+from unetkit.dataset.check import check
 from unetkit.dataset.folder import Dataset, open_dataset
 from unetkit.dataset.normalize import NormalizationPlan, normalize
 from unetkit.dataset.splits import Split
 from unetkit.dataset.unlabelled import UnlabelledSource, with_unlabelled
 from unetkit.errors import DatasetError
 from unetkit.formats import write_image
+from unetkit.labels import Mark, Marks, write_marks
 
 SPLIT = Split(train=("disc_0", "disc_1"), val=("disc_2",), test=("disc_3",))
 
@@ -39,6 +41,16 @@ def test_all_images_without_a_mask_may_train(few: Path) -> None:
     _, split = opened(few)
     assert split.unlabelled == ("disc_4", "disc_5", "disc_6", "disc_7")
     assert split.reasons == ()
+
+
+def test_images_with_marks_or_nothing_in_them_are_labelled(few: Path) -> None:
+    mark = Mark.model_validate({"kind": "point", "class": "foreground", "at": [[5, 5]]})
+    write_marks(few / "marks" / "disc_4.json", Marks(marks=(mark,)))
+    (few / "marks" / "nothing.txt").write_text("disc_5\n", encoding="utf-8")
+    _, split = opened(few)
+    assert split.unlabelled == ("disc_6", "disc_7")
+    findings = {finding.rule: finding for finding in check(few).findings}
+    assert findings["unlabelled-images"].files == ("images/disc_6.png", "images/disc_7.png")
 
 
 def test_copies_of_images_that_judge_are_left_out(few: Path) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from tests.training.test_members import CASES, plan_of
 from unetkit.augment import AUGMENTATIONS, AugmentationSettings
 from unetkit.errors import MissingExtra, UnknownName, UsageError
-from unetkit.losses import build_loss
+from unetkit.losses import build_loss, build_regulariser
 from unetkit.methods import (
     METHODS,
     RANGES,
@@ -35,11 +35,11 @@ SURE = {"fixmatch": {"threshold": 0.0}, "unimatch": {"threshold": 0.0}}
 """Fresh networks are sure of nothing."""
 
 
-def networks(dims: int = 2, separate: str = "components") -> TrainedNetworks:
+def networks(dims: int = 2, separate: str = "components", **training: Any) -> TrainedNetworks:
     values: dict[str, Any] = {
         "data": {"channels": 1, "num_classes": 3, "spatial_dims": dims},
         "model": {"name": "unet", "width": 4, "depth": 2},
-        "training": {"steps": 4, "patch": [16] * dims, "validate_every": 2, "ema": 0.9},
+        "training": {"steps": 4, "patch": [16] * dims, "validate_every": 2, "ema": 0.9, **training},
         "augmentation": {},
         "objects": {"separate": separate},
     }
@@ -133,6 +133,22 @@ def test_outputs_that_tell_objects_apart_are_left_out(name: str) -> None:
     nets.average.heads[0].weight.data[3:] = 1e3  # type: ignore[operator, union-attr, index]
     assert nets.teacher(unlabelled.weak).shape[1] == 3
     assert value(name, (labelled, unlabelled), 1.0, nets) < 100
+
+
+@pytest.mark.parametrize("separate", ["components", "distance"])
+@pytest.mark.parametrize("name", METHODS)
+def test_a_regulariser_is_added_to_the_labelled_loss_of_every_method(name: str, separate: str) -> None:
+    pair = batches(METHODS[name].views)
+    plain = networks(separate=separate)
+    regular = networks(
+        separate=separate, regulariser="sparse-crf", regulariser_weight=2.0, regulariser_options={"tau": 0.3}
+    )
+    for nets in (plain, regular):
+        nets.model.eval()
+    logits = plain.model(pair[0].images)[:, :3]
+    expected = 2.0 * build_regulariser("sparse-crf", tau=0.3)(logits, pair[0].images)
+    added = value(name, pair, 0.5, regular) - value(name, pair, 0.5, plain)
+    assert added.item() == pytest.approx(expected.item(), rel=1e-4)
 
 
 def test_pseudo_labels_count_where_they_are_sure() -> None:

@@ -229,5 +229,5 @@ def test_the_plan_tells_of_unlabelled_images_and_uses_them_where_its_one_rule_sa
     seen = facts.model_copy(update={"labelled": labelled, "unlabelled": 20})
     plan = make_plan(seen, num_classes=2, steps=50)
     assert plan.training.method == chosen
-    assert f"{labelled} labelled images, 20 without a mask" in plan.reasons["training.method"]
+    assert f"{labelled} labelled images, 20 without a label" in plan.reasons["training.method"]
     assert "training.method" not in make_plan(facts, num_classes=2, steps=50).reasons

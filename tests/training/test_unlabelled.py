@@ -265,7 +265,7 @@ def test_what_a_method_cannot_go_with_is_refused(setting: str, mend: str, few: P
 
 
 def test_a_method_without_unlabelled_images_is_refused(discs: Path) -> None:
-    with pytest.raises(UsageError, match="learns from images without a mask, and there are none"):
+    with pytest.raises(UsageError, match="learns from unlabelled images, and there are none"):
         prepare(discs, options("unimatch"))
 
 

@@ -18,6 +18,7 @@ from unetkit.dataset import (
     rules_classes,
     rules_files,
     rules_images,
+    rules_labels,
     rules_masks,
     rules_objects,
     rules_splits,
@@ -59,6 +60,9 @@ RULES: dict[str, Rule] = {
     "rare-classes": rules_classes.rare_classes,
     "classes-file": rules_classes.classes_file,
     "undeclared-values": rules_classes.undeclared_values,
+    "unlabelled-classes": rules_labels.unlabelled_classes,
+    "partly-labelled": rules_labels.partly_labelled,
+    "no-whole-image": rules_labels.no_whole_image,
     "ids-or-classes": rules_objects.ids_or_classes,
     "torn-objects": rules_objects.torn_objects,
     "holed-objects": rules_objects.holed_objects,
@@ -126,7 +130,7 @@ def check(root: str | PathLike[str], *, progress: Callable[[int, int], None] | N
     """Examine a dataset.
 
     Args:
-        root: the folder that holds images/ and masks/.
+        root: the folder that holds images/ and masks/ or marks/.
         progress: called as progress(files looked at, files in all).
 
     Returns:

@@ -1,4 +1,4 @@
-"""A rule about images without a mask: do they look like those with one?"""
+"""A rule about images without a label: do they look like those with one?"""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ its own, two of 24 photographs of tiles, and 8 of 24 images of nuclei, which are
 
 
 def unlike_labelled(case: Case) -> list[Finding]:
-    """Images without a mask that look unlike all with one."""
-    names = {mask.name for mask in case.survey.masks}
+    """Images without a label that look unlike all with one."""
+    bare = {image.name for image in case.unlabelled}
     seen = [image for image in case.survey.readable_images if image.small.size]
-    labelled = np.array([_look(image) for image in seen if image.name in names])
+    labelled = np.array([_look(image) for image in seen if image.name in case.labelled])
     if not labelled.size:
         return []
     odd = []
     for image in seen:
-        if image.name not in names:
+        if image.name in bare:
             apart = np.abs(labelled - _look(image)) / (OTHER_SKEW, OTHER_ROUGHNESS)
             if apart.max(axis=1).min() > 1:
                 odd.append(image)
     if not odd:
         return []
-    what = f"{several(len(odd), 'image')} without a mask unlike all with one: {listed(image.name for image in odd)}"
+    what = f"{several(len(odd), 'image')} without a label unlike all with one: {listed(image.name for image in odd)}"
     why = "a method that learns from unlabelled images may learn wrong labels from such"
     mend = "label one of them, or move them out of the dataset where they show something else"
     return [Finding("unlike-labelled", "warning", tuple(image.file for image in odd), what, why, mend)]

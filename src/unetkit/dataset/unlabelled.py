@@ -1,6 +1,6 @@
-"""Images without a mask: which of them may train, and patches of them.
+"""Images that nobody labelled: which of them may train, and patches of them.
 
-    image without a mask ──▶ not of a group that val or test has, no copy of their images, not too large ──▶ patches
+    image without a label ──▶ not of a group that val or test has, no copy of their images, not too large ──▶ patches
 
 As for labelled patches, each is a function of (seed, step, place in the batch) and of nothing else.
 """
@@ -31,9 +31,10 @@ CACHE_BYTES = 600_000_000
 def with_unlabelled(dataset: Dataset, split: Split) -> Split:
     """The split with the images that may train without labels.
 
-    Those are the images without a mask, and those that the split names already. Left out is what could tell the network
-    of the images that judge it, so images of a group that val or test has and copies of their images, and what cannot
-    be trained on: images that are too large, or have NaN or infinite pixels.
+    Those are the images with neither a mask nor marks, nor a word that nothing is in them, and those that the split
+    names already. Left out is what could tell the network of the images that judge it, so images of a group that val
+    or test has and copies of their images, and what cannot be trained on: images that are too large, or have NaN or
+    infinite pixels.
 
     Args:
         dataset: the images.
@@ -46,7 +47,7 @@ def with_unlabelled(dataset: Dataset, split: Split) -> Split:
         FileError: an image is unreadable.
     """
     known = {sample.name for sample in dataset.samples}
-    bare = [sample.name for sample in dataset.samples if sample.mask is None]
+    bare = [sample.name for sample in dataset.samples if not sample.labelled]
     names = [*bare, *(name for name in split.unlabelled if name in known and name not in bare)]
     judging = [*split.val, *split.test]
     groups = {dataset.sample(name).group for name in judging} - {None}
@@ -77,7 +78,7 @@ class UnlabelledSource:
 
     Args:
         dataset: the folder.
-        names: samples to cut from; masks they may have are not looked at.
+        names: samples to cut from; labels they may have are not looked at.
         normalization: how intensities are made comparable.
         seed: of all patches.
 
@@ -92,7 +93,7 @@ class UnlabelledSource:
             raise DatasetError(
                 "holds no unlabelled image to learn from",
                 file=dataset.root,
-                mend="put images without a mask into images/, or --set training.method=supervised",
+                mend="put images without a label into images/, or --set training.method=supervised",
             )
         self.dataset, self.names, self.normalization, self.seed = dataset, tuple(names), normalization, seed
         self._held: OrderedDict[str, Case] = OrderedDict()

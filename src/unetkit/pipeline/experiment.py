@@ -222,6 +222,7 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
         foreground=training.foreground,
         seed=training.seed,
         objects=plan.separates,
+        seeds=plan.seeds,
     )
     unlabelled = None
     if METHODS[training.method].views:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from unetkit.errors import UsageError
+from unetkit.losses import build_regulariser
 from unetkit.methods import Labelled
 from unetkit.models import Segmenter
 from unetkit.plan import Plan
@@ -34,8 +35,8 @@ class TrainedNetworks:
     Args:
         model: the network that learns.
         average: the same with averaged weights.
-        plan: precision, memory format, deep supervision.
-        loss: of the labelled images.
+        plan: precision, memory format, deep supervision, regulariser.
+        loss: of the labelled images; takes (logits, target, valid).
         world: the processes; all logits are those of the joint batch.
     """
 
@@ -43,6 +44,8 @@ class TrainedNetworks:
         self.model, self.average, self.criterion, self.world = model, average, loss, world
         self.network = world.wrap(Levels(model, plan.training.deep_supervision))
         self.training, self.num_classes = plan.training, plan.data.num_classes
+        name, options = plan.training.regulariser, plan.training.regulariser_options
+        self.regulariser = None if name == "none" else build_regulariser(name, **options)
 
     def student(self, *batches: Tensor) -> list[list[Tensor]]:
         """One pass over all batches, as the protocol says: BatchNorm sees them together."""
@@ -61,9 +64,13 @@ class TrainedNetworks:
         return self.world.gather(logits[:, : self.num_classes].float().softmax(1))
 
     def loss(self, levels: list[Tensor], labelled: Labelled) -> Tensor:
-        """The loss of the joint labelled batch."""
+        """The loss of the joint labelled batch, and the regulariser of its finest level with the plan's weight."""
         gather = self.world.gather
-        return deep_loss(self.criterion, levels, gather(labelled.target), gather(labelled.valid))
+        value = deep_loss(self.criterion, levels, gather(labelled.target), gather(labelled.valid))
+        if self.regulariser is None:
+            return value
+        classes = levels[0][:, : self.num_classes]
+        return value + self.training.regulariser_weight * self.regulariser(classes, gather(labelled.images))
 
     def _ordered(self, images: Tensor) -> Tensor:
         last = self.training.channels_last and images.ndim == 4
