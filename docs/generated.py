@@ -29,6 +29,7 @@ from unetkit.export import EXPORTS
 from unetkit.formats import FORMATS
 from unetkit.labels import SeedsPlan
 from unetkit.losses import LOSSES, REGULARISERS
+from unetkit.methods import METHODS, options_of
 from unetkit.metrics import METRICS, instances
 from unetkit.metrics.instances import OBJECT_METRICS, kinds
 from unetkit.models import MODELS
@@ -107,6 +108,14 @@ def regularisers() -> str:
     """The registry of regularisers, with their options."""
     rows = [(f"`{name}`", _summary(make), _named(_defaults(make))) for name, make in REGULARISERS.items()]
     return _table(("name", "what it is", "options"), rows)
+
+
+def methods() -> str:
+    """The registry of methods of training, with their options."""
+    rows = [(f"`{name}`", _summary(method.loss), _named(options_of(method))) for name, method in METHODS.items()]
+    told = {key: text for method in METHODS.values() for key, text in _arguments(method.loss).items()}
+    options = _table(("option", "meaning"), [(f"`{key}`", text) for key, text in told.items()])
+    return "\n\n".join((_table(("name", "what it is", "options"), rows), options))
 
 
 def augmentations() -> str:
@@ -222,9 +231,9 @@ def error_tree() -> str:
 PARTS: Mapping[str, Callable[[], str]] = {
     part.__name__: part
     for part in (
-        commands, plan_fields, classes_fields, models, losses, regularisers, augmentations, scores, object_scores,
-        object_kinds, empty_cases, object_empty_cases, formats, exports, object_formats, rules, columns, object_columns,
-        measured_columns, separators, suspicion_kinds, error_tree,
+        commands, plan_fields, classes_fields, models, losses, regularisers, methods, augmentations, scores,
+        object_scores, object_kinds, empty_cases, object_empty_cases, formats, exports, object_formats, rules, columns,
+        object_columns, measured_columns, separators, suspicion_kinds, error_tree,
     )
 }  # fmt: skip
 

@@ -19,6 +19,7 @@ from unetkit.dataset.check import RULES
 from unetkit.export import EXPORTS
 from unetkit.formats import FORMATS
 from unetkit.losses import LOSSES, REGULARISERS
+from unetkit.methods import METHODS
 from unetkit.metrics import METRICS
 from unetkit.metrics.instances import OBJECT_METRICS
 from unetkit.models import MODELS
@@ -111,7 +112,7 @@ def a_plan() -> Plan:
         {
             "data": {"channels": 1, "num_classes": 2},
             "model": {"name": "unet"},
-            "training": {"steps": 10, "patch": [64, 64], "validate_every": 5},
+            "training": {"steps": 10, "patch": [64, 64], "validate_every": 5, "ema": 0.99},
             "augmentation": {},
         }
     )
@@ -130,6 +131,7 @@ def parts() -> Mapping[str, Callable[[], str]]:
         ("models", MODELS),
         ("losses", LOSSES),
         ("regularisers", REGULARISERS),
+        ("methods", METHODS),
         ("augmentations", [*AUGMENTATIONS, *TRANSFORMS]),
         ("scores", METRICS),
         ("object_scores", OBJECT_METRICS),

@@ -24,6 +24,7 @@ for _rule, _builders in {
     "no-pairs": (files.no_masks_folder, files.other_mask_names),
     "unpaired-masks": (files.mask_without_image,),
     "unlabelled-images": (files.image_without_mask,),
+    "unlike-labelled": (files.image_of_another_kind,),
     "size-mismatch": (masks.smaller_mask, masks.turned_mask),
     "ringing": (masks.jpeg_ringing, masks.ringing_in_png, masks.colour_ringing, masks.soft_edges),
     "jpeg-masks": (masks.clean_jpeg_mask,),

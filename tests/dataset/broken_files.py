@@ -62,6 +62,15 @@ def image_without_mask(root: Path) -> None:
     mask_file(root, 3).unlink()
 
 
+def image_of_another_kind(root: Path) -> None:
+    """Dark lines on a bright, smooth ground."""
+    clean(root)
+    mask_file(root, 3).unlink()
+    pixels = np.full((48, 48), 220, np.uint8)
+    pixels[:, 10:14] = pixels[30:34] = 20
+    save(image_file(root, 3), pixels)
+
+
 def zero_byte_image(root: Path) -> None:
     clean(root)
     image_file(root, 4).write_bytes(b"")

@@ -28,6 +28,7 @@ NOTES = {
 
 ALSO = {
     "mirrored-copy-in-test": {"near-duplicates"},
+    "image-of-another-kind": {"unlabelled-images"},
     "boxes-everywhere": {"partly-labelled"},
     "points-on-objects-alone": {"partly-labelled", "no-whole-image"},
 }

@@ -161,7 +161,7 @@ def test_given_splits_are_used_as_they_are(tmp_path: Path) -> None:
     split = make_split(dataset, seed=1)
     assert (split.train, split.val, split.test) == (("a", "b"), ("c",), ("d",))
     assert (split.source, split.seed) == ("given", 9)
-    assert any("1 images of test have no mask" in reason for reason in split.reasons)
+    assert any("1 images of test have no label" in reason for reason in split.reasons)
     assert any("stay unused: e" in reason for reason in split.reasons)
 
 

@@ -61,9 +61,9 @@ def test_windows_give_a_loss_and_a_score(discs: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("unetkit.pipeline.validation.WINDOW", {2: 32})
     validate = validator(discs, 6 * 32 * 32)
     torch.manual_seed(0)
-    loss, score = validate(build_network(validate.plan))
-    assert 0 < loss < 10
-    assert 0 <= score <= 1
+    look = validate(build_network(validate.plan))
+    assert 0 < look.loss < 10
+    assert 0 <= look.score <= 1
 
 
 def test_the_plan_bounds_what_is_looked_at(discs: Path) -> None:

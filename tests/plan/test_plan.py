@@ -12,7 +12,7 @@ from unetkit.augment.settings import PRESETS
 from unetkit.dataset.fingerprint import Fingerprint, fingerprint
 from unetkit.dataset.folder import open_dataset
 from unetkit.errors import FileError, UnknownName, UsageError
-from unetkit.plan import Plan, make, make_plan, read_plan, write_plan
+from unetkit.plan import Plan, make, make_plan, read_plan, rules, write_plan
 from unetkit.plan.schema import STATED
 
 
@@ -217,3 +217,17 @@ def test_files_that_are_no_plans(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(FileError, match=r"plan\.yaml"):
         read_plan(path)
+
+
+@pytest.mark.parametrize(
+    ("few", "labelled", "chosen"), [(0, 3, "supervised"), (5, 3, "unimatch"), (5, 6, "supervised")]
+)
+def test_the_plan_tells_of_unlabelled_images_and_uses_them_where_its_one_rule_says_so(
+    facts: Fingerprint, monkeypatch: pytest.MonkeyPatch, few: int, labelled: int, chosen: str
+) -> None:
+    monkeypatch.setattr(rules, "FEW_LABELLED", few)
+    seen = facts.model_copy(update={"labelled": labelled, "unlabelled": 20})
+    plan = make_plan(seen, num_classes=2, steps=50)
+    assert plan.training.method == chosen
+    assert f"{labelled} labelled images, 20 without a label" in plan.reasons["training.method"]
+    assert "training.method" not in make_plan(facts, num_classes=2, steps=50).reasons

@@ -15,8 +15,9 @@ import torch
 from unetkit.errors import UsageError
 from unetkit.models import build_model
 from unetkit.pipeline import Options, train
-from unetkit.plan import Plan
+from unetkit.plan import Plan, TrainingPlan
 from unetkit.training import Hooks, Outcome, RunFolder, Stopped, World, loop
+from unetkit.training.schedule import course
 
 SETTINGS = (
     "training.patch=[32, 32]",
@@ -85,11 +86,14 @@ def test_resuming_changes_nothing_whether_held_or_not(discs: Path, whole: RunFol
 
 def test_a_corrected_length_moves_the_thaw() -> None:
     model = build_model("unet-lite0", in_channels=1, num_classes=2)
-    training = SimpleNamespace(freeze=0.5, steps=8, replans=((2, 14),))  # from a quarter on, twelve steps are left
+    replans = ((2, 14),)  # from a quarter on, twelve steps are left
+    training = TrainingPlan(freeze=0.5, steps=8, replans=replans, patch=(32, 32), validate_every=8)
+    plan = SimpleNamespace(training=training)
     held = []
     for step in range(14):
-        state = SimpleNamespace(model=model, outcome=Outcome(step=step))
-        held.append(bool(loop._hold_encoder(state, training, World(torch.device("cpu")))))  # type: ignore[arg-type]
+        state = SimpleNamespace(model=model, plan=plan)
+        now = course(step, training)
+        held.append(bool(loop._hold_encoder(state, now, World(torch.device("cpu")))))  # type: ignore[arg-type]
     assert held == [True] * 6 + [False] * 8
 
 
@@ -98,11 +102,12 @@ def test_one_process_spares_the_backward_pass_and_ddp_keeps_its_gradients(proces
     model = build_model("unet-lite0", in_channels=1, num_classes=2)
     part = model.encoder.pretrained_part
     assert part is not None
-    training = SimpleNamespace(freeze=0.5, steps=2, replans=())
+    training = TrainingPlan(freeze=0.5, steps=2, patch=(32, 32), validate_every=2)
     for step in (0, 1):
         model.train()
-        state = SimpleNamespace(model=model, outcome=Outcome(step=step))
-        loop._hold_encoder(state, training, World(torch.device("cpu"), size=processes))  # type: ignore[arg-type]
+        state = SimpleNamespace(model=model, plan=SimpleNamespace(training=training))
+        world = World(torch.device("cpu"), size=processes)
+        loop._hold_encoder(state, course(step, training), world)  # type: ignore[arg-type]
         wanted = step == 1 or processes == 2
         assert all(p.requires_grad == wanted for p in part.parameters())
         assert all(layer.training == (step == 1) for layer in part.modules())

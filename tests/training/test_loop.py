@@ -11,7 +11,7 @@ from unetkit.errors import RunError, UsageError
 from unetkit.losses import build_loss
 from unetkit.pipeline import Options, train
 from unetkit.training import Hooks
-from unetkit.training.loop import deep_loss, level_stride
+from unetkit.training.networks import deep_loss, level_stride
 
 SMALL = ("model.width=4", "model.depth=2", "training.patch=[32, 32]", "training.precision=float32")
 

@@ -19,7 +19,7 @@ from unetkit.losses import LOSSES, build_loss
 from unetkit.models import MODELS, Segmenter
 from unetkit.plan import Plan, build_network
 from unetkit.prediction import Predictor
-from unetkit.training import Hooks, RunFolder, Stopped, World, fit
+from unetkit.training import Hooks, Look, RunFolder, Stopped, World, fit
 
 CASES = [(name, dims) for name, entry in MODELS.items() for dims in entry.spatial_dims]
 
@@ -63,8 +63,8 @@ def trained(data: Path, plan: Plan, run: Path, *, stop_after: int | None = None)
         made += 1
         return made == stop_after
 
-    def validate(model: Segmenter) -> tuple[float, float]:
-        return 0.5, 0.5
+    def validate(model: Segmenter) -> Look:
+        return Look(0.5, 0.5)
 
     def once(hooks: Hooks) -> None:
         torch.manual_seed(0)

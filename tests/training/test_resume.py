@@ -15,7 +15,7 @@ from tests.forks import fork, kill_at
 from unetkit.errors import RunError, UsageError
 from unetkit.pipeline import Options, cross_validate, experiment, train
 from unetkit.pipeline.validation import Validator
-from unetkit.training import Hooks, Outcome, RunFolder, Stopped, loop
+from unetkit.training import Hooks, Look, Outcome, RunFolder, Stopped, loop
 
 SETTINGS = (
     "model.width=4",
@@ -173,7 +173,7 @@ def test_a_run_that_has_ended_makes_no_further_step(
 
     options = Options(steps=12, settings=(*SETTINGS, f"training.patience={patience}"))
     run = RunFolder(tmp_path / "run")
-    monkeypatch.setattr(Validator, "__call__", lambda self, model: (1.0, 0.5))  # never better
+    monkeypatch.setattr(Validator, "__call__", lambda self, model: Look(1.0, 0.5))  # never better
     with monkeypatch.context() as patch:
         patch.setattr(experiment, "evaluate", interrupted)
         with pytest.raises(Stopped):
@@ -196,7 +196,7 @@ def test_ctrl_c_in_a_validation_repeats_only_that(
     validate = Validator.__call__
     made: list[int] = []
 
-    def interrupted(self: Validator, model: Any) -> tuple[float, float]:
+    def interrupted(self: Validator, model: Any) -> Look:
         made.append(1)
         if len(made) == 2:
             raise KeyboardInterrupt

@@ -22,6 +22,7 @@ from unetkit.dataset import (
     rules_masks,
     rules_objects,
     rules_splits,
+    rules_unlabelled,
 )
 from unetkit.dataset.facts import Row, fact_rows
 from unetkit.dataset.findings import SEVERITIES, Case, Finding, Severity
@@ -43,6 +44,7 @@ RULES: dict[str, Rule] = {
     "size-mismatch": rules_files.size_mismatch,
     "unpaired-masks": rules_files.unpaired_masks,
     "unlabelled-images": rules_files.unlabelled_images,
+    "unlike-labelled": rules_unlabelled.unlike_labelled,
     "few-labels": rules_files.few_labels,
     "wrong-suffix": rules_files.wrong_suffix,
     "case-collisions": rules_files.case_collisions,

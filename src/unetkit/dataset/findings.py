@@ -12,7 +12,7 @@ import numpy as np
 
 from unetkit.dataset.folder import Dataset
 from unetkit.dataset.marked import label_kinds
-from unetkit.dataset.records import Survey
+from unetkit.dataset.records import ImageFacts, Survey
 from unetkit.errors import UnetkitError
 
 Severity = Literal["error", "warning", "note"]
@@ -88,6 +88,13 @@ class Case:
     def labelled(self) -> frozenset[str]:
         """Names that have a mask, and of images that have marks."""
         return self.marked | {mask.name for mask in self.survey.masks}
+
+    @cached_property
+    def unlabelled(self) -> tuple[ImageFacts, ...]:
+        """Images without a mask and without marks; none where marks cannot be read, since then nobody knows."""
+        if self.dataset is None and (self.survey.root / "marks").is_dir():
+            return ()
+        return tuple(image for image in self.survey.images if image.name not in self.labelled)
 
 
 def several(count: int, what: str) -> str:

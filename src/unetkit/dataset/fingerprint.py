@@ -97,7 +97,8 @@ class Fingerprint(BaseModel):
     Args:
         images: images looked at.
         labelled: how many of them have a mask or marks.
-        partial: how many of those show no whole objects: most pixels are unlabelled, or the inside of boxes is.
+        unlabelled: further images, without a label, that may train.
+        partial: how many of the labelled show no whole objects: most pixels are unlabelled, or the inside of boxes is.
         marked: in how many images there are points, scribbles, boxes or regions.
         spatial_dims: 2 or 3.
         channels: channels of every image.
@@ -131,6 +132,7 @@ class Fingerprint(BaseModel):
 
     images: int
     labelled: int
+    unlabelled: int = 0
     partial: int
     marked: dict[str, int]
     spatial_dims: int
@@ -170,12 +172,13 @@ class _MaskFacts:
     partial: bool
 
 
-def fingerprint(dataset: Dataset, names: Sequence[str]) -> Fingerprint:
+def fingerprint(dataset: Dataset, names: Sequence[str], *, unlabelled: int = 0) -> Fingerprint:
     """Measure a dataset, from a sample that takes seconds: at most 32 images and 64 masks are decoded.
 
     Args:
         dataset: what to measure; the pixels of each class come from its survey, of all masks, where it has one.
         names: the images to measure: those that train, so that nothing is learnt from test images.
+        unlabelled: how many further images without a label may train; they are not measured.
 
     Returns:
         The fingerprint; the same names give the same one.
@@ -204,6 +207,7 @@ def fingerprint(dataset: Dataset, names: Sequence[str]) -> Fingerprint:
     return Fingerprint(
         images=len(samples),
         labelled=len(labelled),
+        unlabelled=unlabelled,
         partial=round(sum(fact.partial for fact in facts) / len(facts) * len(labelled)),
         marked=dict(Counter(kind for sample in labelled if sample.marks for kind in sample.marks.kinds)),
         spatial_dims=dataset.spatial_dims,

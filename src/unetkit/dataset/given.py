@@ -84,7 +84,7 @@ def given_split(parts: Mapping[str, Sequence[str]], labelled: Sequence[str], fil
     for key in PARTS:
         unlabelled = [name for name in parts.get(key, ()) if name not in masked]
         if unlabelled:
-            reasons.append(f"{len(unlabelled)} images of {key} have no mask and are left out: {_some(unlabelled)}")
+            reasons.append(f"{len(unlabelled)} images of {key} have no label and are left out: {_some(unlabelled)}")
     if not kept["train"]:
         raise DatasetError("has no labelled image to train on", file=file, mend="list labelled images under 'train'")
     unused = masked.difference(*kept.values())

@@ -125,7 +125,7 @@ class PatchSource:
         # a patch stays inside the image where the image is large enough
         offset = [min(max(o, 0), max(n - s, 0)) for o, n, s in zip(offset, case.shape, size, strict=True)]
         spans = [(o - margin, o + s + margin) for o, s in zip(offset, size, strict=True)]
-        return _window(case, spans)
+        return cut_window(case, spans)
 
 
 def _offset_around(case: Case, label: int, generator: np.random.Generator, size: Sequence[int]) -> list[int]:
@@ -134,7 +134,10 @@ def _offset_around(case: Case, label: int, generator: np.random.Generator, size:
     return [int(p - generator.integers(s)) for p, s in zip(point, size, strict=True)]
 
 
-def _window(case: Case, spans: list[tuple[int, int]]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.integer[Any]]]:
+def cut_window(
+    case: Case, spans: list[tuple[int, int]]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.integer[Any]]]:
+    """Pixels and labels between (start, stop) along each axis: beyond the image reflected, and ignored."""
     inner = [(max(a, 0), min(b, n)) for (a, b), n in zip(spans, case.shape, strict=True)]
     window = tuple(slice(a, b) for a, b in inner)
     if case.pixels is not None:

@@ -67,13 +67,13 @@ def unpaired_masks(case: Case) -> list[Finding]:
 
 def unlabelled_images(case: Case) -> list[Finding]:
     """Images without a label, which is allowed."""
-    bare = [image for image in case.survey.images if image.name not in case.labelled]
-    unread = case.dataset is None and (case.survey.root / "marks").is_dir()
-    if not bare or len(bare) == len(case.survey.images) or unread:
+    bare = case.unlabelled
+    if not bare or len(bare) == len(case.survey.images):
         return []
     what = f"{several(len(bare), 'image')} of {len(case.survey.images)} without a label"
     why = "they count as unlabelled: nothing is learnt from them as background"
-    mend = "nothing to do; if an image holds no object, write its name into marks/nothing.txt"
+    mend = "nothing to do; --set training.method=unimatch learns from them; "
+    mend += "if an image holds no object, write its name into marks/nothing.txt"
     return [Finding("unlabelled-images", "note", _files(bare), what, why, mend)]
 
 

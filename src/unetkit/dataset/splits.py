@@ -29,13 +29,14 @@ MAX_STRATIFIED = 2000
 
 
 class Split(BaseModel):
-    """Names of the labelled images of each part, and how they came there.
+    """Names of the images of each part, and how they came there.
 
     Args:
         train: names of the images that train.
         val: names of the images that choose the best weights.
         test: names of the images that only the final score sees; may be empty.
         seed: what the random choices started from.
+        unlabelled: names of the images that may train without their labels; `unetkit.dataset.unlabelled` finds them.
         source: "given" (splits.json or sub-folders), "made", or "fold 1 of 5".
         reasons: what was decided and why, in plain words, for the user.
     """
@@ -45,6 +46,7 @@ class Split(BaseModel):
     train: tuple[str, ...]
     val: tuple[str, ...]
     test: tuple[str, ...]
+    unlabelled: tuple[str, ...] = ()
     seed: int = 0
     source: str = "made"
     reasons: tuple[str, ...] = ()
@@ -197,12 +199,12 @@ def _torn_groups(dataset: Dataset, part_of: Mapping[str, str]) -> list[str]:
 def _copies(dataset: Dataset, part_of: Mapping[str, str]) -> list[str]:
     return [
         f"{a} ({part_of[a]}) and {b} ({part_of[b]}) are {what}"
-        for a, b, what in _copy_pairs(dataset, list(part_of))
+        for a, b, what in copy_pairs(dataset, list(part_of))
         if part_of[a] != part_of[b]
     ]
 
 
-def _copy_pairs(dataset: Dataset, names: Sequence[str]) -> list[tuple[str, str, str]]:
+def copy_pairs(dataset: Dataset, names: Sequence[str]) -> list[tuple[str, str, str]]:
     """Pairs of images that are the same picture, or nearly, and which of the two."""
     samples = [dataset.sample(name) for name in names]
     seen = {sample.image: dataset.look_at(sample) for sample in samples}
@@ -258,7 +260,7 @@ def _units(dataset: Dataset, names: Sequence[str]) -> _Units:
         groups[dataset.sample(name).group or f"\0{name}"].append(name)
     shapes = {name: tuple(read_header(dataset.sample(name).image).shape) for name in names}
     strata = _strata(dataset, names, shapes)
-    copies = _copy_pairs(dataset, names)
+    copies = copy_pairs(dataset, names)
     groups = _joined(groups, copies)
     together = f"; {len(copies)} pairs of copies kept together" if copies else ""
     if dataset.grouped_by != "nothing" and len(groups) > 1:

@@ -88,7 +88,7 @@ def evaluate(
     place = folder.path / scope.part
     objects = gallery.one_by_one.sheet()
     _write(place, evaluation, gallery, objects)
-    if history := members[0].read_history():
+    if history := members[0].read_kept_history():
         write_text(folder.path / "curves.svg", curves_svg(history, members[0].load_weights()[1].get("step")))
     report = folder.report if scope.usual else place / "report.html"
     write_report(report, tell(folder, members, scope.dataset, evaluation, gallery, scope.part, objects))

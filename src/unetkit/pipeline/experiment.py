@@ -21,17 +21,19 @@ from unetkit.dataset import Dataset
 from unetkit.dataset.check import CheckReport
 from unetkit.dataset.folder import open_dataset
 from unetkit.dataset.patches import PatchSource
-from unetkit.dataset.splits import stored_split
+from unetkit.dataset.splits import Split, stored_split
+from unetkit.dataset.unlabelled import UnlabelledSource
 from unetkit.errors import RunError, UsageError
 from unetkit.files import is_temporary, sweep, write_json
-from unetkit.losses import Regulariser, build_loss, build_regulariser
+from unetkit.losses import build_loss
+from unetkit.methods import METHODS
 from unetkit.pipeline.assess import evaluate
 from unetkit.pipeline.preparation import Options, Prepared, prepare
 from unetkit.pipeline.tuning import tune
 from unetkit.pipeline.validation import Validator
-from unetkit.plan import Plan, TrainingPlan, build_network, read_plan, write_plan
+from unetkit.plan import Plan, build_network, read_plan, write_plan
 from unetkit.separation import JointLoss
-from unetkit.training import Hooks, Outcome, RunFolder, Stopped, World, fit
+from unetkit.training import Hooks, Outcome, RunFolder, Stopped, World, fit, guard
 
 BEGINNING = {"classes.yaml", "split.json", "data.json", "environment.json", "log.txt", "STATUS.json"}
 """A folder that holds only these was left by a run that was killed before its plan stood: nothing is lost."""
@@ -88,7 +90,7 @@ def train(
             if world.leads:
                 run.set_status("running", phase="evaluation")
                 evaluate(run.path, data, device=str(world.device))
-                run.set_status("done")
+                run.set_status("done", **({"kept": run.verdict} if run.verdict else {}))
     finally:
         world.leave()
     return run
@@ -222,6 +224,9 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
         objects=plan.separates,
         seeds=plan.seeds,
     )
+    unlabelled = None
+    if METHODS[training.method].views:
+        unlabelled = UnlabelledSource(dataset, split.unlabelled, plan.normalization, seed=training.seed)
     names = split.val if world.leads else ()
     validate = Validator(dataset, names, plan, loss, device=world.device)
     deadline = None
@@ -231,7 +236,8 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
         deadline = begun + training.time - WRITING
     if world.leads:
         run.set_status("running", phase="training")
-        hooks.say(f"training {plan.model.name} on {len(split.train)} images, {len(split.val)} choose the weights")
+        also = f" and {len(split.unlabelled)} unlabelled ones ({training.method})" if unlabelled else ""
+        hooks.say(f"training {plan.model.name} on {len(split.train)} images{also}, {len(split.val)} choose the weights")
     spent = monotonic() - started
     outcome = fit(
         model,
@@ -241,24 +247,27 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
         validate,
         run,
         world=world,
-        regulariser=_regulariser(training),
+        unlabelled=unlabelled,
         deadline=deadline,
         spent=spent,
         hooks=hooks,
     )
     if world.leads:
-        found = f"best score {outcome.best_score:.3f} at step {outcome.best_step} of {outcome.step}"
-        hooks.say(f"{found}; {outcome.seconds:.0f} s in all")
-    if world.leads and deadline is not None:
-        write_plan(run.plan, _with_replans(plan, outcome))
-    if world.leads and plan.separates:
-        tune(run, dataset, split.val, hooks.say)
+        _conclude(run, plan, split, outcome, hooks)
+        if deadline is not None:
+            write_plan(run.plan, _with_replans(plan, outcome))
+        if plan.separates:
+            tune(run, dataset, split.val, hooks.say)
     return outcome
 
 
-def _regulariser(training: TrainingPlan) -> Regulariser | None:
-    name, options = training.regulariser, training.regulariser_options
-    return None if name == "none" else build_regulariser(name, **options)
+def _conclude(run: RunFolder, plan: Plan, split: Split, outcome: Outcome, hooks: Hooks) -> None:
+    """Say what the training came to and, of a guarded one, write down which weights were kept."""
+    found = f"best score {outcome.best_score:.3f} at step {outcome.best_step} of {outcome.step}"
+    hooks.say(f"{found}; {outcome.seconds:.0f} s in all")
+    if said := guard.verdict(outcome, plan.training):
+        hooks.say(said)
+        write_json(run.guard, guard.report(outcome, plan.training, len(split.unlabelled)))
 
 
 def _with_replans(plan: Plan, outcome: Outcome) -> Plan:

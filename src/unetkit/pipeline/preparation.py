@@ -13,8 +13,10 @@ from unetkit.dataset import Dataset, Split
 from unetkit.dataset.check import CheckReport, check
 from unetkit.dataset.fingerprint import Fingerprint, fingerprint
 from unetkit.dataset.splits import find_leaks, make_split, stored_split
+from unetkit.dataset.unlabelled import with_unlabelled
 from unetkit.errors import DatasetError, LeakageError, UsageError
 from unetkit.losses import automatic_class_weights
+from unetkit.methods import METHODS
 from unetkit.plan import Plan, build_network, make_plan, read_plan
 from unetkit.training.parallel import choose_device
 
@@ -52,7 +54,8 @@ class Options:
         plan: one, or its plan.yaml, to train by instead of making one; a run's own file, with split.json beside it,
             repeats the run.
         split: use this split instead of the dataset's own or a new one.
-        labels: train on so many of the split's training images, drawn by the seed; None for all.
+        labels: train on so many of the split's training images, drawn by the seed; None for all. The masks of the
+            others are not looked at, also where the method learns from unlabelled images.
     """
 
     time: float | None = None
@@ -101,8 +104,8 @@ def prepare(
     dataset = require_sound(report, Path(data), allow_leakage=options.allow_leakage)
     split = options.split or _split_beside(options.plan, dataset) or make_split(dataset, seed=seed_of(options))
     leaks = require_independent(dataset, split, allow_leakage=options.allow_leakage)
-    split = limited(split, options)
-    facts = fingerprint(dataset, split.train)
+    split = with_unlabelled(dataset, limited(split, options))
+    facts = fingerprint(dataset, split.train, unlabelled=len(split.unlabelled))
     plan = plan_for(dataset, facts, options)
     require_outlines(dataset, split, plan)
     return Prepared(dataset, report, split, facts, plan, leaks)
@@ -152,7 +155,7 @@ def plan_for(dataset: Dataset, facts: Fingerprint, options: Options) -> Plan:
         plan = _planned(facts, len(dataset.classes), options)
     else:
         plan = require_fit(stated, dataset).with_settings(options.settings)
-    plan = completed(plan, facts)
+    plan = completed(_require_unlabelled(plan, facts, dataset), facts)
     own_weights = plan.model.options.get("weights") is not None
     # on "meta" it costs nothing, and tells now what could not be built later; a weights file is read as well
     with torch.device("cpu" if own_weights else "meta"):
@@ -160,8 +163,23 @@ def plan_for(dataset: Dataset, facts: Fingerprint, options: Options) -> Plan:
     return plan
 
 
+def _require_unlabelled(plan: Plan, facts: Fingerprint, dataset: Dataset) -> Plan:
+    """The plan, once it is known that there is what its method learns from.
+
+    Raises:
+        UsageError: its method needs unlabelled images, and there are none.
+    """
+    if METHODS[plan.training.method].views and not facts.unlabelled:
+        raise UsageError(
+            f"the method '{plan.training.method}' learns from unlabelled images, and there are none",
+            found=f"{len(dataset.samples)} images in {dataset.root}, {len(dataset.labelled)} of them labelled",
+            mend="put more images into images/, or leave training.method out",
+        )
+    return plan
+
+
 def limited(split: Split, options: Options) -> Split:
-    """The split with as many training images as the options allow.
+    """The split with as many training images as the options allow; the others may train without their labels.
 
     Raises:
         UsageError: more than there are.
@@ -175,9 +193,13 @@ def limited(split: Split, options: Options) -> Split:
             expected=f"1 to {len(split.train)}; {len(split.val)} more choose the weights and {len(split.test)} test",
         )
     order = np.random.default_rng(seed_of(options)).permutation(len(split.train))
-    kept = tuple(split.train[index] for index in sorted(order[: options.labels]))
+    kept, rest = (
+        tuple(split.train[index] for index in sorted(part))
+        for part in (order[: options.labels], order[options.labels :])
+    )
     reason = f"{options.labels} of {len(split.train)} training images are used, as stated"
-    return split.model_copy(update={"train": kept, "reasons": (*split.reasons, reason)})
+    changed = {"train": kept, "unlabelled": (*split.unlabelled, *rest), "reasons": (*split.reasons, reason)}
+    return split.model_copy(update=changed)
 
 
 def stated_plan(options: Options) -> Plan | None:

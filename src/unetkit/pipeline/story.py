@@ -24,7 +24,7 @@ from unetkit.plan import Plan, read_plan
 from unetkit.report import AugmentationSheet, ObjectSheet, ReportData
 from unetkit.report.overlay import to_rgb
 from unetkit.training import RunFolder
-from unetkit.training.loop import training_batch
+from unetkit.training.batch import training_batch
 
 FEW = 10
 """With fewer test images the report says that the interval is rough."""
@@ -54,7 +54,7 @@ def tell(
     plan = read_plan(first.plan)
     known = first.read_json("data.json") or {}
     split = stored_split(first.split)
-    history = first.read_history()
+    history = first.read_kept_history()
     _, facts = first.load_weights()
     environment = first.read_json("environment.json") or {}
     trained = history[-1]["seconds"] if history else 0.0
@@ -62,7 +62,7 @@ def tell(
     foreign = part.startswith("on_")
     return ReportData(
         title=f"{plan.model.name} on {dataset.root.resolve().name}",
-        subtitle=_subtitle(plan, split, trained, len(members)),
+        subtitle=_subtitle(plan, split, trained, len(members)) + (f"; {first.verdict}" if first.verdict else ""),
         classes=dataset.classes,
         facts=[] if foreign else [(label, value) for label, value in known.get("facts", [])],
         class_shares=None if foreign else print_.get("class_shares"),

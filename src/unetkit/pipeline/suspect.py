@@ -200,7 +200,7 @@ def _kept(folder: Path, name: str) -> tuple[Labels, npt.NDArray[np.float16]]:
 def _judged(look: _Look, sample: Sample, folder: Path, first: FirstLook) -> Verdict:
     labels, probabilities = _kept(folder, sample.name)
     objects = read_objects(look.dataset, sample)
-    verdict = examine(sample.name, labels, objects, probabilities, first)
+    verdict = examine(sample.name, labels, objects.ids, probabilities, first)
     look.tell()
     return verdict
 

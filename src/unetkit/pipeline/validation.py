@@ -23,6 +23,7 @@ from unetkit.models import Segmenter
 from unetkit.objects import ObjectMap
 from unetkit.plan import Plan
 from unetkit.prediction import Predictor
+from unetkit.training import Look
 
 WINDOW = {2: 512, 3: 64}
 """Side of the pieces that stand for the validation images when those are more than the plan allows to look at."""
@@ -47,8 +48,8 @@ class Validator:
         self.plan, self.loss, self.device = plan, loss, device
         self.pieces = _pieces(dataset, names, plan)  # none in a process that does not lead
 
-    def __call__(self, model: Segmenter) -> tuple[float, float]:
-        """(mean loss, score 0 to 1; NaN where no foreground occurs)."""
+    def __call__(self, model: Segmenter) -> Look:
+        """Mean loss and score, 0 to 1, of all and of each image; NaN where no foreground occurs."""
         predictor = Predictor([model], self.plan, device=self.device, augment=False)
         count = self.plan.data.num_classes
         losses: list[float] = []
@@ -71,7 +72,7 @@ class Validator:
         scores = [mean_dice(confusion) for confusion in confusions.values()]
         if found:
             scores = [_mean([one for one in precisions if not np.isnan(one)]) for precisions in found.values()]
-        return _mean(losses), _mean([score for score in scores if not np.isnan(score)])
+        return Look(_mean(losses), _mean([score for score in scores if not np.isnan(score)]), tuple(scores))
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,6 +175,8 @@ def _timed(plan: Plan, time: float, device: torch.device) -> Plan:
     pace = _pace(plan, device)
     plan = plan.changed({"training.time": time}, STATED)
     measured = f"{pace * 1000:.0f} ms a step, measured on this machine"
+    if plan.training.method != "supervised":
+        measured += " on labelled images; steps with unlabelled ones take longer, so there will be fewer"
     return _with_steps(plan, max(10, int(time / pace)), f"{time:g} s at {measured}; corrected as it goes")
 
 

@@ -37,6 +37,16 @@ POINT_RADIUS = 2.0
 MIXED = 2.0
 """A modality spread above this means images of different kinds, dark field beside bright field."""
 
+UNLABELLED_METHOD = "unimatch"
+"""What learns from images without a label, where they are used by themselves."""
+
+FEW_LABELLED = 0
+"""With at most so many labelled training images, unlabelled ones are used by themselves; 0: never, only if stated.
+No gain has been measured that would pay for the share of the time it takes (docs/decisions/0022)."""
+
+MANY_TIMES = 4
+"""So many times as many images without a label there must be for that."""
+
 
 @dataclass(slots=True)
 class Draft:
@@ -189,6 +199,19 @@ def _size(draft: Draft) -> None:
         draft.put("model.width", 8, "slim: steps beat channels on a CPU")
 
 
+def method(draft: Draft) -> None:
+    """Labelled images alone, unless those are few and there are many times as many without a label."""
+    labelled, unlabelled = draft.facts.labelled, draft.facts.unlabelled
+    if not unlabelled:
+        return
+    counts = f"{labelled} labelled images, {unlabelled} without a label"
+    if labelled <= FEW_LABELLED and unlabelled >= MANY_TIMES * labelled:
+        draft.put("training.method", UNLABELLED_METHOD, f"{counts}: they help only if the guard says so")
+    else:
+        how = f"--set training.method={UNLABELLED_METHOD} learns from these too"
+        draft.put("training.method", "supervised", f"{counts}; {how}")
+
+
 def loss(draft: Draft) -> None:
     """Cross-entropy and Dice; a third of the patches hold a rare class."""
     draft.put("training.loss", "ce+dice", "cross-entropy is smooth, Dice is what counts; together they rarely fail")
@@ -260,6 +283,7 @@ RULES: tuple[Callable[[Draft], None], ...] = (
     deformations,
     intensities,
     model,
+    method,
     loss,
     few_labels,
     optimization,

@@ -16,6 +16,7 @@ from unetkit.errors import FileError, UsageError
 from unetkit.files import write_text
 from unetkit.labels import SeedsPlan
 from unetkit.losses import LOSSES, build_regulariser
+from unetkit.methods import check_method
 from unetkit.models import MODELS
 from unetkit.registry import lookup
 from unetkit.separation import SEPARATORS, Separator
@@ -85,6 +86,13 @@ class TrainingPlan(_Section):
             held still; 0 for never, 1 for all of it.
         weight_decay: decoupled, per step and unit of learning rate.
         gradient_clip: largest norm of a step's gradient; 0 for none.
+        method: a registered name: "supervised" learns from labelled images alone, the others from unlabelled ones too.
+        method_options: keyword arguments of that method, such as {threshold: 0.9} for "unimatch".
+        fork: share of the run, from its start, that a method which learns from unlabelled images spends on labelled
+            images alone.
+        guard: whether such a run goes on from there both ways, each for half of what is left, and keeps the weights
+            that unlabelled images helped to find only if the validation images score better with them by more than
+            chance.
         loss: a registered name.
         loss_options: keyword arguments of that loss, such as {gamma: 2.0} for "focal".
         class_weights: one a class, for the losses that take them.
@@ -114,6 +122,10 @@ class TrainingPlan(_Section):
     freeze: float = Field(0.0, ge=0, le=1)
     weight_decay: float = Field(0.01, ge=0)
     gradient_clip: float = Field(12.0, ge=0)
+    method: str = "supervised"
+    method_options: dict[str, float] = Field(default_factory=dict)
+    fork: float = Field(0.4, ge=0, le=0.9)
+    guard: bool = True
     loss: str = "ce+dice"
     loss_options: dict[str, float | bool | str] = Field(default_factory=dict)
     class_weights: tuple[float, ...] | None = None
@@ -129,6 +141,11 @@ class TrainingPlan(_Section):
     validate_pixels: int = Field(0, ge=0)
     patience: int = Field(0, ge=0)
     seed: int = Field(0, ge=0)
+
+    @property
+    def turn(self) -> float:
+        """Share of the run after which its method begins: with a guard, half of what the fork leaves."""
+        return (1 + self.fork) / 2 if self.guard else self.fork
 
 
 class ObjectsPlan(_Section):
@@ -308,6 +325,7 @@ def _validated(values: Any, source: str | PathLike[str], kind: type[FileError] |
             found=f"training.freeze={plan.training.freeze:g} with the model '{plan.model.name}'",
             expected="model.name=unet-lite0, or unet-timm with model.pretrained=true and model.weights=FILE",
         )
+    _require_method(plan.training, source, kind)
     lookup(LOSSES, plan.training.loss, "loss")
     if plan.training.regulariser != "none":
         build_regulariser(plan.training.regulariser, **plan.training.regulariser_options)
@@ -319,6 +337,25 @@ def _validated(values: Any, source: str | PathLike[str], kind: type[FileError] |
             expected=f"{plan.data.spatial_dims} numbers",
         )
     return plan
+
+
+def _require_method(
+    training: TrainingPlan, source: str | PathLike[str], kind: type[FileError] | type[UsageError]
+) -> None:
+    """Refuse a method of training that does not exist, or that the rest of the plan does not allow."""
+    method = check_method(training.method, training.method_options)
+    if method.views and not training.ema:
+        raise kind(
+            f"{source}: the method '{training.method}' learns from averaged weights",
+            found="training.ema=0",
+            mend="--set training.ema=0.99",
+        )
+    if method.views and training.patience:
+        raise kind(
+            f"{source}: the method '{training.method}' has its share of the run, which patience would cut short",
+            found=f"training.patience={training.patience}",
+            mend="--set training.patience=0",
+        )
 
 
 def read_plan(path: str | PathLike[str]) -> Plan:

@@ -4,6 +4,6 @@ from unetkit.training.hooks import Hooks, Interrupts, Stopped
 from unetkit.training.loop import fit
 from unetkit.training.parallel import World
 from unetkit.training.run import RunFolder
-from unetkit.training.state import Outcome
+from unetkit.training.state import Look, Outcome
 
-__all__ = ["Hooks", "Interrupts", "Outcome", "RunFolder", "Stopped", "World", "fit"]
+__all__ = ["Hooks", "Interrupts", "Look", "Outcome", "RunFolder", "Stopped", "World", "fit"]

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import deepcopy
 from time import monotonic
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from unetkit.augment import augment, source_size
 from unetkit.dataset.patches import PatchSource
-from unetkit.errors import RunError, UsageError
-from unetkit.losses import Regulariser
+from unetkit.dataset.unlabelled import UnlabelledSource
+from unetkit.errors import RunError
+from unetkit.methods import METHODS, Labelled
 from unetkit.models import Segmenter
-from unetkit.plan import Plan, TrainingPlan
+from unetkit.plan import Plan
+from unetkit.training.batch import training_batch, unlabelled_batch
+from unetkit.training.guard import challenge
 from unetkit.training.hooks import Hooks, Stopped
 from unetkit.training.memory import forget_peak
+from unetkit.training.networks import Criterion, TrainedNetworks
 from unetkit.training.parallel import World
 from unetkit.training.run import RunFolder
-from unetkit.training.schedule import Clock, learning_rate, progress
-from unetkit.training.state import Outcome, State
+from unetkit.training.schedule import Clock, Course, learning_rate
+from unetkit.training.state import Look, Outcome, State
 
 SAVE_SECONDS = 30.0
 """A kill costs at most about this much work (or one validation interval, if that is longer)."""
@@ -30,22 +33,8 @@ SAVE_SECONDS = 30.0
 WORTH_SAYING = 0.1
 """Smaller corrections of the number of steps, as a share of it, are recorded without a line for the user."""
 
-Criterion = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(logits, target, valid) -> what training makes small."""
-
-Validate = Callable[[Segmenter], tuple[float, float]]
-"""From a model to (loss, score) on the validation images; a higher score is better."""
-
-
-class _Levels(nn.Module):
-    """What is trained: all levels the model predicts under deep supervision, else the finest alone."""
-
-    def __init__(self, model: Segmenter, deep: bool) -> None:
-        super().__init__()
-        self.model, self.deep = model, deep
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        return self.model.forward_levels(images) if self.deep else [self.model(images)]
+Validate = Callable[[Segmenter], Look]
+"""From a model to loss and scores on the validation images."""
 
 
 def fit(
@@ -57,7 +46,7 @@ def fit(
     run: RunFolder,
     *,
     world: World,
-    regulariser: Regulariser | None = None,
+    unlabelled: UnlabelledSource | None = None,
     deadline: float | None = None,
     spent: float = 0.0,
     hooks: Hooks | None = None,
@@ -72,10 +61,10 @@ def fit(
         plan: everything else.
         source: where patches come from.
         loss: takes (logits, target, valid).
-        validate: gives (loss, score) of a model.
+        validate: looks at the validation images with a model.
         run: where files go.
         world: this process among the others.
-        regulariser: takes (logits, images); added to the loss, with the plan's weight.
+        unlabelled: where patches without labels come from, for the methods that learn from such.
         deadline: `time.monotonic()` at which to be done, or None when the plan's steps alone count.
         spent: seconds of the run before this call; a resumed run brings its own.
         hooks: progress, messages, and the wish to stop.
@@ -90,19 +79,21 @@ def fit(
     hooks = hooks or Hooks()
     state = _prepare(model, plan, world, run, spent)
     outcome, every = state.outcome, plan.training.validate_every
-    network = world.wrap(_Levels(model, plan.training.deep_supervision))
+    networks = TrainedNetworks(model, state.average, plan, loss, world)
     clock, began, earlier = Clock(deadline), monotonic(), outcome.seconds
     clock.start(outcome.step)
 
     with hooks.deferring(True):
         while not outcome.ended:
             stopping = False
-            if not outcome.due(every):  # else it was stopped between a step and its validation
-                _step(state, network, plan, source, loss, regulariser, world)
+            if not state.due:  # else it was stopped between a step and its validation
+                if state.course.branch != outcome.branch:
+                    _enter_branch(state, clock, hooks)
+                _step(state, networks, source, unlabelled)
                 outcome.seconds = earlier + monotonic() - began
                 _replan(outcome, world.agree(clock.corrected(outcome.step, outcome.total, every)), hooks)
                 stopping = bool(world.agree(hooks.stop()))
-            stopping = stopping or _validate_if_due(state, plan, validate, run, clock, world, hooks)
+            stopping = stopping or _validate_if_due(state, validate, run, clock, world, hooks)
             validated = outcome.validated == outcome.step
             if world.leads and (stopping or validated or monotonic() - state.saved > SAVE_SECONDS):
                 state.save(run)
@@ -122,7 +113,7 @@ def _prepare(model: Segmenter, plan: Plan, world: World, run: RunFolder, spent: 
         model.to(memory_format=order)  # type: ignore[call-overload]
     average = deepcopy(model).requires_grad_(False) if training.ema else model
     scaler = torch.amp.GradScaler(world.device.type, enabled=training.precision == "float16")
-    state = State(model, average, _optimizer(model, plan), scaler, Outcome(total=_total(plan), seconds=spent))
+    state = State(plan, model, average, _optimizer(model, plan), scaler, Outcome(total=_total(plan), seconds=spent))
     if (saved := run.load_state()) is not None:
         state.restore(saved)
     forget_peak(world.device)
@@ -144,32 +135,33 @@ def _optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, training.learning_rate)
 
 
-def _step(
-    state: State,
-    network: nn.Module,
-    plan: Plan,
-    source: PatchSource,
-    loss: Criterion,
-    regulariser: Regulariser | None,
-    world: World,
-) -> None:
-    """One optimiser step on the loss of the joint batch."""
-    training, outcome, device, began = plan.training, state.outcome, world.device, monotonic()
+def _enter_branch(state: State, clock: Clock, hooks: Hooks) -> None:
+    """Take the branch that the next step belongs to; its steps have a pace of their own."""
+    branch, training, step = state.course.branch, state.plan.training, state.outcome.step
+    state.enter(branch)
+    clock.start(step)
+    if branch == "supervised":
+        hooks.say(f"step {step}: the ways part; first labelled images alone, to their end")
+    else:
+        hooks.say(f"step {step}: {training.method}{', from where the ways parted' if training.guard else ''}")
+
+
+def _step(state: State, networks: TrainedNetworks, source: PatchSource, unlabelled: UnlabelledSource | None) -> None:
+    """One optimiser step on what the method of training makes of the joint batch."""
+    plan, training, outcome = state.plan, state.plan.training, state.outcome
+    world, began, now = networks.world, monotonic(), state.course
     state.model.train()
-    held = _hold_encoder(state, training, world)
-    images, target, valid = training_batch(plan, source, outcome.step, world.places(training.batch), device)
-    if training.channels_last and images.ndim == 4:
-        images = images.contiguous(memory_format=torch.channels_last)
+    held = _hold_encoder(state, now, world)
+    labelled = Labelled(*training_batch(plan, source, outcome.step, world.places(training.batch), world.device))
+    method, extra, options = METHODS["supervised"], None, {}
+    if now.branch == "method":
+        method, options = METHODS[training.method], training.method_options
+        assert unlabelled is not None
+        extra = unlabelled_batch(plan, unlabelled, outcome.step, world, method.views)
     for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate(outcome.step, training, outcome.replans or training.replans)
+        group["lr"] = learning_rate(outcome.step, training, outcome.replans)
     torch.manual_seed(hash((training.seed, outcome.step, world.rank)) % 2**63)  # dropout depends on nothing else
-    with torch.autocast(device.type, getattr(torch, training.precision), enabled=training.precision != "float32"):
-        levels = network(images)
-    logits = [world.gather(level.float()) for level in levels]
-    value = deep_loss(loss, logits, world.gather(target), world.gather(valid))
-    if regulariser is not None:
-        classes = logits[0][:, : plan.data.num_classes]
-        value = value + training.regulariser_weight * regulariser(classes, world.gather(images))
+    value = method.loss(networks, labelled, extra, now.share, **options)
     state.optimizer.zero_grad(set_to_none=True)
     state.scaler.scale(value).backward()  # type: ignore[no-untyped-call]
     for parameter in held:
@@ -192,7 +184,7 @@ def _step(
     outcome.stepping += monotonic() - began
 
 
-def _hold_encoder(state: State, training: TrainingPlan, world: World) -> list[nn.Parameter]:
+def _hold_encoder(state: State, now: Course, world: World) -> list[nn.Parameter]:
     """Hold a pretrained encoder still in the first share of the run, `training.freeze`, and let it go after.
 
     Its BatchNorm statistics are held too. One process computes no gradients for it, and so is faster.
@@ -200,76 +192,14 @@ def _hold_encoder(state: State, training: TrainingPlan, world: World) -> list[nn
     Returns:
         The parameters that are held, whose gradients shall not count.
     """
-    part, outcome = state.model.encoder.pretrained_part, state.outcome
-    if part is None or not training.freeze:
+    part, freeze = state.model.encoder.pretrained_part, state.plan.training.freeze
+    if part is None or not freeze:
         return []
-    still = progress(outcome.step, training.steps, outcome.replans or training.replans) < training.freeze
+    still = now.annealed < freeze
     part.train(not still)
     # DDP waits for every gradient it knew of at first: there they are computed, and dropped
     part.requires_grad_(not still or world.size > 1)
     return list(part.parameters()) if still else []
-
-
-def training_batch(
-    plan: Plan, source: PatchSource, step: int, places: Sequence[int], device: torch.device
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The augmented patches of one step: images N C *S, labels N *S, valid N *S.
-
-    Args:
-        plan: patch size and augmentation.
-        source: the images.
-        step: number of the step.
-        places: which places of the joint batch.
-        device: where to augment.
-    """
-    generators = source.generators(step, places)
-    patch = plan.training.patch
-    margin = margin_for(plan)
-    cut = source.draw(generators, patch, margin)
-    images, target, valid = (part.to(device, non_blocking=True) for part in cut)
-    draws = [torch.Generator().manual_seed(int(g.integers(2**62))) for g in generators]
-    return augment(images, target, valid, plan.augmentation, draws, out_size=patch)
-
-
-def margin_for(plan: Plan) -> int:
-    """Pixels cut around a patch, so that turned and shrunk patches find image and not emptiness at their corners."""
-    patch = plan.training.patch
-    if not plan.augmentation.warps(len(patch)):
-        return 0
-    source = source_size(plan.augmentation, patch)
-    return max((wide - narrow) // 2 for wide, narrow in zip(source, patch, strict=True))
-
-
-def deep_loss(loss: Criterion, levels: Sequence[Tensor], target: Tensor, valid: Tensor) -> Tensor:
-    """The loss over all levels; one with stride 2^i weighs 1/2^i of one at full resolution (weights sum to 1)."""
-    strides = [level_stride(logits.shape[2:], target.shape[1:]) for logits in levels]
-    total = torch.zeros((), device=target.device)
-    for stride, logits in zip(strides, levels, strict=True):
-        coarse = (slice(None), *[slice(None, None, stride)] * (target.ndim - 1))
-        share = 1 / stride / sum(1 / s for s in strides)
-        total = total + share * loss(logits, target[coarse], valid[coarse])
-    return total
-
-
-def level_stride(sizes: Sequence[int], full: Sequence[int]) -> int:
-    """The power of two that leads from full sizes to those of a level, which are rounded up.
-
-    Raises:
-        UsageError: none does.
-
-    Example:
-        >>> level_stride((17, 9), (33, 17))
-        2
-    """
-    strides = (1 << i for i in range(32) if all(-(-f // (1 << i)) == s for s, f in zip(sizes, full, strict=True)))
-    if (stride := next(strides, None)) is None:
-        level, whole = (" × ".join(map(str, size)) for size in (sizes, full))
-        raise UsageError(
-            "a level of the network fits the labels with no stride",
-            found=f"a level of {level} px for labels of {whole} px",
-            expected="the labels' size over 1, 2, 4, …, rounded up, the same along every axis",
-        )
-    return stride
 
 
 @torch.no_grad()
@@ -293,30 +223,30 @@ def _replan(outcome: Outcome, total: int, hooks: Hooks) -> None:
 
 
 def _validate_if_due(
-    state: State, plan: Plan, validate: Validate, run: RunFolder, clock: Clock, world: World, hooks: Hooks
+    state: State, validate: Validate, run: RunFolder, clock: Clock, world: World, hooks: Hooks
 ) -> bool:
     """Validate the step at hand where that is due. True where Ctrl+C left it undone."""
-    if not state.outcome.due(plan.training.validate_every):
+    if not state.due:
         return False
     started = monotonic()
-    undone = _validate(state, validate, plan.training.patience, run, world, hooks)
+    undone = _validate(state, validate, run, world, hooks)
     clock.validated(monotonic() - started)
     return undone
 
 
-def _validate(state: State, validate: Validate, patience: int, run: RunFolder, world: World, hooks: Hooks) -> bool:
+def _validate(state: State, validate: Validate, run: RunFolder, world: World, hooks: Hooks) -> bool:
     """Validate the step at hand, and end the run where `patience` is over. True where Ctrl+C left that undone."""
-    outcome, interrupted = state.outcome, False
+    outcome, patience, interrupted = state.outcome, state.plan.training.patience, False
     if world.leads:
         try:
             with hooks.deferring(False):
-                val_loss, score = validate(state.average)
+                look = validate(state.average)
         except KeyboardInterrupt:
             interrupted = True
     if world.agree(interrupted):
         return True
     if world.leads:
-        _record(state, val_loss, score, run)
+        _record(state, look, run)
     outcome.recent.clear()
     outcome.validated = outcome.step
     waited = sum(row["step"] > outcome.best_step for row in outcome.history)
@@ -326,20 +256,23 @@ def _validate(state: State, validate: Validate, patience: int, run: RunFolder, w
     return False
 
 
-def _record(state: State, val_loss: float, score: float, run: RunFolder) -> None:
-    outcome = state.outcome
+def _record(state: State, look: Look, run: RunFolder) -> None:
+    """Note what was seen, and keep the weights where they are the best; against a guard's, where they beat those."""
+    outcome, training = state.outcome, state.plan.training
     outcome.history.append(
         {
             "step": outcome.step,
             "seconds": outcome.seconds,
             "learning_rate": state.optimizer.param_groups[0]["lr"],
             "train_loss": float(np.mean(outcome.recent)),
-            "val_loss": val_loss,
-            "val_score": score,
+            "val_loss": look.loss,
+            "val_score": look.score,
         }
     )
-    # where nothing is there to be scored, the loss decides; any score is better than none
-    rank = score if math.isfinite(score) else -1 - val_loss
-    if rank > outcome.best_score or outcome.best_step == 0:
-        outcome.best_score, outcome.best_step = rank, outcome.step
-        run.save_weights(dict(state.average.state_dict()), step=outcome.step, score=score)
+    if training.guard and outcome.branch == "method":
+        better = challenge(outcome, look)
+    elif better := look.rank > outcome.best_score or outcome.best_step == 0:
+        outcome.scores = list(look.scores)
+    if better:
+        outcome.best_score, outcome.best_step = look.rank, outcome.step
+        run.save_weights(dict(state.average.state_dict()), step=outcome.step, score=look.score)

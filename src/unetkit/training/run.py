@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
@@ -55,6 +56,10 @@ class RunFolder:
         return self.path / "weights" / "last.pt"
 
     @property
+    def guard(self) -> Path:
+        return self.path / "guard.json"
+
+    @property
     def report(self) -> Path:
         return self.path / "report.html"
 
@@ -68,6 +73,11 @@ class RunFolder:
         """Whether only the evaluation, or nothing, is left to be done."""
         status = self.read_json("STATUS.json") or {}
         return status.get("state") == "done" or status.get("phase") == "evaluation"
+
+    @property
+    def verdict(self) -> str:
+        """Which weights a guarded run kept, and by how much; "" of other runs."""
+        return str((self.read_json("guard.json") or {}).get("verdict", ""))
 
     def kept(self) -> str:
         """In words, what a stopped run has to go on from."""
@@ -166,6 +176,15 @@ class RunFolder:
             return []
         with path.open(encoding="utf-8", newline="") as file:
             return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+    def read_kept_history(self) -> list[dict[str, float]]:
+        """The rows of results.csv that led to the weights: of a guarded run, without those of the other branch."""
+        rows, found = self.read_history(), self.read_json("guard.json")
+        if found is None:
+            return rows
+        fork, turn = (found["branches"].get(name, math.inf) for name in ("supervised", "method"))
+        alone = found["kept"] == "supervised"
+        return [row for row in rows if row["step"] <= (turn if alone else fork) or (row["step"] > turn and not alone)]
 
     def read_json(self, name: str) -> Any:
         """A JSON file of the run, or None where it is absent."""
