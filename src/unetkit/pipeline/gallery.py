@@ -19,6 +19,7 @@ from unetkit.image import Image
 from unetkit.metrics.confusion import confusion_matrix
 from unetkit.objects import found_objects, instance_mask, label_components
 from unetkit.pipeline.infer import match_channels, middle_plane
+from unetkit.pipeline.quality import Trial
 from unetkit.pipeline.validation import mean_dice
 from unetkit.prediction import Predictor
 from unetkit.prediction.attention import attention
@@ -48,6 +49,7 @@ class Gallery:
         dataset: where images come from.
 
     Attributes:
+        trial: what the predictions say of themselves, compared with the truth.
         cases: the worst images, worst first.
         attention: where the network looks on the worst of them; None for one that cannot tell.
         objects: every true object: class, diameter, found.
@@ -56,6 +58,7 @@ class Gallery:
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
+        self.trial = Trial()
         self.cases: list[Case] = []
         self.attention: AttentionSheet | None = None
         self.objects: list[dict[str, Any]] = []
@@ -70,6 +73,7 @@ class Gallery:
             truth = self.dataset.read_labels(sample).labels
             labels, outputs = predictor.labels_and_outputs(image)
             log_probabilities = np.log(outputs[: len(classes)].clip(1e-12))
+            self.trial.compare(name, labels, log_probabilities, truth)
             step = -(-max(image.shape) // LARGEST) if truth.ndim == 2 else 1
             picture = to_rgb(replace(image, pixels=image.pixels[..., ::step, ::step]))
             score = mean_dice(confusion_matrix(labels, truth, len(classes)))

@@ -25,6 +25,7 @@ from unetkit.pipeline.large import IN_MEMORY, predict_large
 from unetkit.pipeline.likeness import matched_shape, require_trained_spacing, scale_notes, type_notes
 from unetkit.pipeline.loading import load_predictor, member_runs, trained_type
 from unetkit.pipeline.missing import classes_with_missing
+from unetkit.pipeline.quality import Judging
 from unetkit.pipeline.results import Results
 from unetkit.plan import Plan
 from unetkit.prediction import (
@@ -87,7 +88,8 @@ def predict(
     Args:
         run: folder that `train` wrote.
         inputs: image files, and folders, whose images (sub-folders included) keep their place below `out`.
-        out: folder for the results: NAME.png or NAME.tif (labels), NAME_probabilities.tif, NAME_overlay.png.
+        out: folder for the results: NAME.png or NAME.tif (labels), NAME_probabilities.tif, NAME_overlay.png; and
+            quality.csv, what each prediction is worth.
         save: any of "labels", "probabilities", "overlay".
         overwrite: whether results that exist may be replaced.
         skip_existing: whether images whose results all exist are passed over.
@@ -124,23 +126,26 @@ def predict(
     _require_free(targets, jobs, overwrite, skip_existing)
     approximation, pixels = Approximation(predictor), partial(_pixels, jobs.values())
     format = "cog" if form == "cog" else None
-    for name, path in jobs.items():
-        if skip_existing and all(target.exists() for target in targets[name].values()):
-            continue
-        try:
-            source, seen = _opened(path, predictor.plan, save, match_spacing)
-            results = Results(source, classes, targets[name], predictor.plan.data.num_classes, format)
-            notes = _scale_notes(source, seen, predictor.plan) + type_notes(source.dtype, trained_type(member), kinds)
-            told = partial(_tell, progress, name, math.prod(source.shape))
-            if source.in_memory:
-                notes += choose_runtime(predictor, pixels)
-                notes += _predict_one(results, seen, predictor, approximation, told)
-            else:
-                parts = (out / name).with_name(f".{Path(name).name}.journal")
-                notes += predict_large(results, seen, predictor, parts, approximation, told, pixels=pixels)
-            yield Prediction(name, tuple(targets[name].values()), notes=notes)
-        except InputError as error:
-            yield Prediction(name, fault=error)
+    with Judging(folder, predictor, out) as judging:
+        for name, path in jobs.items():
+            if skip_existing and all(target.exists() for target in targets[name].values()):
+                continue
+            try:
+                source, seen = _opened(path, predictor.plan, save, match_spacing)
+                results = Results(source, classes, targets[name], predictor.plan.data.num_classes, format)
+                notes = _scale_notes(source, seen, predictor.plan)
+                notes += type_notes(source.dtype, trained_type(member), kinds)
+                told = partial(_tell, progress, name, math.prod(source.shape))
+                if source.in_memory:
+                    notes += choose_runtime(predictor, pixels)
+                    notes += _predict_one(results, seen, predictor, approximation, told)
+                else:
+                    parts = (out / name).with_name(f".{Path(name).name}.journal")
+                    notes += predict_large(results, seen, predictor, parts, approximation, told, pixels=pixels)
+                notes += judging.notes(name)
+                yield Prediction(name, tuple(targets[name].values()), notes=notes)
+            except InputError as error:
+                yield Prediction(name, fault=error)
 
 
 def _pixels(paths: Iterable[Path]) -> int:

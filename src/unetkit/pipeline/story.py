@@ -64,6 +64,7 @@ def tell(
         history=history,
         best_step=facts.get("step"),
         summary=evaluation.summary,
+        quality=gallery.trial.sheet(),
         cases=gallery.cases,
         attention=gallery.attention,
         augmentation=None if foreign else _sheet(dataset, split, plan),

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from unetkit.classes import has_background
 from unetkit.files import write_text
-from unetkit.report import charts, story, svg
+from unetkit.report import charts, quality_charts, story, svg
 from unetkit.report.curves import duration, readout, training_curves
 from unetkit.report.data import AttentionSheet, AugmentationSheet, Bytes, Case, ReportData, Suspect
 from unetkit.report.overlay import (
@@ -83,6 +83,7 @@ def render(data: ReportData) -> str:
         curves=both(partial(training_curves, data.history, data.best_step)) if data.history else None,
         kept=_kept(data),
         scores=_scores(data.summary, data.unit),
+        quality=None if data.quality is None else _quality(data.quality),
         confusion=_confusion(data.summary),
         legend=_legend(data),
         cases=[_case(case, data) for case in data.cases],
@@ -248,6 +249,18 @@ def _confusion(summary: Mapping[str, Any] | None) -> dict[str, Markup] | None:
         return None
     counts, names = summary["confusion"], summary["class_names"]
     return both(partial(charts.confusion, counts, names))
+
+
+def _quality(sheet: quality_charts.QualitySheet) -> dict[str, Any]:
+    return {
+        "scatter": both(partial(quality_charts.expected_scatter, sheet.images)),
+        "reliability": both(partial(quality_charts.reliability_diagram, sheet.own, sheet.scaled)),
+        "flagged": [(one["image"], one["flag"]) for one in sheet.images if one["flag"]],
+        "spearman": sheet.spearman,
+        "temperature": sheet.temperature,
+        "own_error": sheet.own_error,
+        "scaled_error": sheet.scaled_error,
+    }
 
 
 def _legend(data: ReportData) -> dict[str, list[tuple[str, str]]]:
