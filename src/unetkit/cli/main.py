@@ -148,7 +148,9 @@ def predict(
     run: Run,
     inputs: Annotated[list[Path], typer.Argument(help="Image files and folders of images.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
-    save: Annotated[str, typer.Option(help="Any of labels, probabilities, overlay, with commas.")] = "labels",
+    save: Annotated[
+        str, typer.Option(help="Any of labels, probabilities, calibrated, overlay, with commas.")
+    ] = "labels",
     form: Annotated[
         str | None,
         typer.Option("--as", metavar="FORM", help="One of png, tif, npy, zarr, cog.  [default: like the image]"),

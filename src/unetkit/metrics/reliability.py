@@ -95,6 +95,16 @@ def scaled(log_probabilities: Floats, temperature: float) -> Floats:
     return found
 
 
+def calibrated(probabilities: Floats, temperature: float) -> Floats:
+    """As `scaled`, from probabilities K *S; they are taken to be 1e-12 or more.
+
+    Example:
+        >>> calibrated(np.array([[0.8], [0.2]]), 2.0).round(3).tolist()
+        [[0.667], [0.333]]
+    """
+    return scaled(np.log(probabilities.clip(1e-12)), temperature)
+
+
 def fit_temperature(log_probabilities: Floats, truth: Classes) -> float:
     """The temperature under which labelled pixels are most likely.
 

@@ -19,6 +19,7 @@ from unetkit.errors import InputError, UnetkitError, UsageError
 from unetkit.extras import load
 from unetkit.formats import files_below, is_image_path, read_header, write_image, write_mask
 from unetkit.image import Image, without_data
+from unetkit.metrics.reliability import calibrated
 from unetkit.objects import fewest_bits, instance_mask
 from unetkit.pipeline.approximation import Approximation
 from unetkit.pipeline.large import IN_MEMORY, predict_large
@@ -45,7 +46,7 @@ from unetkit.training import RunFolder
 DECODING = 40
 """Bytes a pixel that telling objects apart takes in memory."""
 
-SAVES = ("labels", "probabilities", "overlay")
+SAVES = ("labels", "probabilities", "calibrated", "overlay")
 
 FORMS = {"png": ".png", "tif": ".tif", "npy": ".npy", "zarr": ".zarr", "cog": ".tif"}
 """What results can be asked for as: name and suffix."""
@@ -88,9 +89,9 @@ def predict(
     Args:
         run: folder that `train` wrote.
         inputs: image files, and folders, whose images (sub-folders included) keep their place below `out`.
-        out: folder for the results: NAME.png or NAME.tif (labels), NAME_probabilities.tif, NAME_overlay.png; and
-            quality.csv, what each prediction is worth.
-        save: any of "labels", "probabilities", "overlay".
+        out: folder for the results: NAME.png or NAME.tif (labels), NAME_probabilities.tif, NAME_calibrated.tif,
+            NAME_overlay.png; and quality.csv, what each prediction is worth.
+        save: any of "labels", "probabilities", "calibrated" (probabilities at the run's temperature), "overlay".
         overwrite: whether results that exist may be replaced.
         skip_existing: whether images whose results all exist are passed over.
         form: a name in `FORMS`, of labels and probabilities; None: Zarr, NPY and TIFF images give their like.
@@ -126,13 +127,14 @@ def predict(
     _require_free(targets, jobs, overwrite, skip_existing)
     approximation, pixels = Approximation(predictor), partial(_pixels, jobs.values())
     format = "cog" if form == "cog" else None
-    with Judging(folder, predictor, out) as judging:
+    with Judging(folder, predictor, out, needed="calibrated" in save) as judging:
         for name, path in jobs.items():
             if skip_existing and all(target.exists() for target in targets[name].values()):
                 continue
             try:
                 source, seen = _opened(path, predictor.plan, save, match_spacing)
-                results = Results(source, classes, targets[name], predictor.plan.data.num_classes, format)
+                count, temperature = predictor.plan.data.num_classes, judging.temperature
+                results = Results(source, classes, targets[name], count, format, temperature=temperature)
                 notes = _scale_notes(source, seen, predictor.plan)
                 notes += type_notes(source.dtype, trained_type(member), kinds)
                 told = partial(_tell, progress, name, math.prod(source.shape))
@@ -193,7 +195,8 @@ def _targets(base: Path, source: Path, save: Sequence[str], classes: Classes, fo
     wide = classes.encoding == "values" and classes.dtype not in ("bool", "uint8", "uint16")  # more than PNG holds
     label = FORMS[form] if form else OWN_FORM.get(source.suffix.lower(), ".tif" if wide else ".png")
     probability = ".tif" if label == ".png" else label
-    names = {"labels": label, "probabilities": f"_probabilities{probability}", "overlay": "_overlay.png"}
+    names = {kind: f"_{kind}{probability}" for kind in ("probabilities", "calibrated")}
+    names |= {"labels": label, "overlay": "_overlay.png"}
     return {kind: base.with_name(base.name + names[kind]) for kind in save}
 
 
@@ -218,7 +221,7 @@ def _require_free(
 
 def _opened(path: Path, plan: Plan, save: Sequence[str], match_spacing: bool) -> tuple[Source, Source]:
     """The image, and as the model is to see it: itself, or in pixels of the trained size."""
-    shape, pixel_bytes = None, 4 * plan.outputs if "probabilities" in save else 1
+    shape, pixel_bytes = None, 4 * plan.outputs if {"probabilities", "calibrated"} & set(save) else 1
     if plan.separates:
         pixel_bytes = 4 * (1 + plan.outputs) + DECODING
     if match_spacing:
@@ -257,7 +260,7 @@ def _predict_one(
         notes += approximation.notes(seen, predictor.measure(image))
     missing = without_data(image.pixels, image.nodata)
     outputs, count = None, predictor.plan.data.num_classes
-    if "probabilities" in targets or matched or predictor.plan.separates:
+    if results.of_probabilities or matched or predictor.plan.separates:
         labels, outputs = predictor.labels_and_outputs(image, progress=told)
         if missing is not None:
             outputs[:, missing] = np.nan
@@ -267,10 +270,11 @@ def _predict_one(
         labels[missing] = IGNORE
     if outputs is not None and matched:
         image, (labels, outputs) = source.image(), _on_own_grid(outputs, source, count)
-    if outputs is not None and "probabilities" in targets:
+    for kind in results.of_probabilities:
+        assert outputs is not None
+        numbers = outputs[:count] if kind == "probabilities" else calibrated(outputs[:count], results.temperature)
         geometry = image.geometry.with_nodata(None if image.nodata is None else math.nan)
-        path, names = targets["probabilities"], classes.names
-        write_image(path, outputs[:count], geometry=geometry, channels=names, format=results.format)
+        write_image(targets[kind], numbers, geometry=geometry, channels=classes.names, format=results.format)
     if "labels" in targets:
         ids = None
         if outputs is not None and predictor.plan.separates:

@@ -74,7 +74,7 @@ def predict_large(
     """
     results.require_writable()
     source, matched = results.source, seen is not results.source
-    keep_probabilities = matched or "probabilities" in results.targets or predictor.plan.separates
+    keep_probabilities = matched or bool(results.of_probabilities) or predictor.plan.separates
     statistics = measure_source(seen, predictor.ways, progress=lambda share: tell(MEASURED * share, False))
     facts = _facts(seen, predictor, keep_probabilities=keep_probabilities)
     notes = list(source.notes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from unetkit.classes import Classes
 from unetkit.formats import Streamed, check_streamed, write_image, write_streamed
 from unetkit.image import Array, Image
+from unetkit.metrics.reliability import calibrated
 from unetkit.objects import BandedObjects
 from unetkit.pipeline.missing import classes_with_missing
 from unetkit.prediction import Source
@@ -46,10 +48,11 @@ class Results:
     Args:
         source: the image.
         classes: how label files are written.
-        targets: any of "labels", "probabilities", "overlay" -> where to.
+        targets: any of "labels", "probabilities", "calibrated", "overlay" -> where to.
         num_classes: of the probabilities.
         format: of labels and probabilities, where their suffix does not say it.
         apart: how touching objects are told apart, from outputs after the classes; None for connected regions.
+        temperature: of the calibrated probabilities.
     """
 
     source: Source
@@ -58,6 +61,12 @@ class Results:
     num_classes: int
     format: str | None = None
     apart: tuple[Separator, Decoding] | None = None
+    temperature: float = 1.0
+
+    @property
+    def of_probabilities(self) -> list[str]:
+        """Those of the targets that are made of probabilities."""
+        return [kind for kind in ("probabilities", "calibrated") if kind in self.targets]
 
     def require_writable(self) -> None:
         """Refuse results that cannot be written, before an hour is spent on them, with a FileError."""
@@ -68,8 +77,8 @@ class Results:
             shape = (3 if coloured else 1, *self.source.shape)
             labels = Streamed(shape, dtype, nothing, self.source.geometry, mask=True)
             check_streamed(self.targets["labels"], labels, format=self.format)
-        if "probabilities" in self.targets:
-            check_streamed(self.targets["probabilities"], self._probabilities(nothing), format=self.format)
+        for kind in self.of_probabilities:
+            check_streamed(self.targets[kind], self._probabilities(nothing), format=self.format)
 
     def write(self, parts: Parts, tell: Callable[[float], None], identity: str) -> list[str]:
         """Write them, each whole or not at all.
@@ -90,6 +99,8 @@ class Results:
             results[self.targets["labels"]] = self._labels(parts)
         if "probabilities" in self.targets:
             results[self.targets["probabilities"]] = self._probabilities(parts.probabilities)
+        if "calibrated" in self.targets:
+            results[self.targets["calibrated"]] = self._probabilities(partial(self._calibrated, parts))
         total = sum(math.prod(result.shape) for result in results.values())
         seen = 0
         for path, result in results.items():
@@ -116,6 +127,11 @@ class Results:
         geometry = source.geometry.with_nodata(None if source.nodata is None else math.nan)
         shape, dtype = (self.num_classes, *source.shape), np.dtype(np.float32)
         return Streamed(shape, dtype, read, geometry, mask=False, channels=names)
+
+    def _calibrated(self, parts: Parts, channel: int, window: Window) -> Array:
+        """Of one class, *window; at another temperature it depends on all of them."""
+        own = np.stack([parts.probabilities(each, window) for each in range(self.num_classes)])
+        return calibrated(own, self.temperature)[channel]
 
     def _labels(self, parts: Parts) -> Streamed:
         """The label file as the training masks were written."""

@@ -96,7 +96,7 @@ def learn(run: RunFolder, dataset: Dataset, split: Split, *, device: str = "auto
     temperature = fit_temperature(logs, truth)
     claims = [claimed(one.log_probabilities, temperature) for one in shown]
     return Quality(
-        weights=run.load_weights()[1],
+        weights=run.load_facts(),
         images=len(shown),
         temperature=temperature,
         error=number(reliability(logs, truth).error),

@@ -69,7 +69,7 @@ def read_quality(run: RunFolder) -> Quality | None:
             found=f"{'.'.join(map(str, first['loc']))}: {first['msg']}",
             mend=f"delete it; 'unetkit evaluate {run.path}' makes it anew",
         ) from error
-    return quality if quality.weights == run.load_weights()[1] else None
+    return quality if quality.weights == run.load_facts() else None
 
 
 def known_qualities(run: RunFolder) -> list[Quality]:

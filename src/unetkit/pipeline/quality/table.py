@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic
 from types import TracebackType
 
-from unetkit.errors import UsageError
+from unetkit.errors import RunError, UsageError
 from unetkit.evaluation import csv_text
 from unetkit.files import write_text
 from unetkit.pipeline.quality.judge import Judge, Judgement
@@ -34,16 +34,26 @@ class Judging:
         run: the run, or the cross-validation.
         predictor: its networks.
         out: the folder of the table.
+        needed: whether calibrated probabilities are asked for.
+
+    Attributes:
+        temperature: by which logits are to be divided; 1 where nothing is known.
 
     Raises:
+        RunError: they are asked for, and the run does not know its temperature.
         UsageError: another file of that name stands there.
         RunError: what the run knows is damaged.
     """
 
-    def __init__(self, run: RunFolder, predictor: Predictor, out: Path) -> None:
+    def __init__(self, run: RunFolder, predictor: Predictor, out: Path, *, needed: bool = False) -> None:
         self.path, self.written = out / "quality.csv", monotonic()
         qualities = known_qualities(run)
+        if needed and not qualities:
+            raise RunError(
+                "does not know how to calibrate its probabilities", file=run.path, mend=f"unetkit evaluate {run.path}"
+            )
         self.judge = Judge(predictor, qualities) if qualities else None
+        self.temperature = self.judge.temperature if self.judge else 1.0
         self.rows = read_rows(self.path) if qualities else {}
         self.said = False
 
