@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from unetkit.dataset.normalize import NormalizationPlan, Statistics
 from unetkit.pipeline.quality.distance import MARGIN
 from unetkit.pipeline.quality.record import Quality
-from unetkit.prediction import Belief, Predictor, features
+from unetkit.prediction import Belief, Predictor, Source, features
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +65,27 @@ class Judge:
         """
         claimed = self.belief.dice
         expected, low, high = np.mean([one.expectation.of(claimed) for one in self.qualities], axis=0).tolist()
-        distance, nearest = self._distance()
+        assert self.belief.source is not None
+        distance, nearest = self.distance(self.belief.source, self.belief.statistics)
         flags = []
         if distance > MARGIN:
             flags.append(f"unlike the training images, the nearest of which is {nearest}")
         worst = [one.expectation.lowest for one in self.qualities if one.expectation.lowest is not None]
-        if worst and expected < min(worst):
-            flags.append(f"expected to be worse than any validation image (Dice {min(worst):.2f})")
+        if worst and high < min(worst):
+            flags.append(f"expected to be worse than every validation image (Dice {min(worst):.2f} or more)")
         return Judgement(name, expected, low, high, self.belief.agreement, distance, "; ".join(flags))
 
-    def _distance(self) -> tuple[float, str]:
-        """The mean over the networks, and the nearest training image."""
-        source = self.belief.source
-        assert source is not None
-        seen = features(self.predictor, source, self.belief.statistics)
+    def distance(self, source: Source, statistics: Mapping[NormalizationPlan, Statistics]) -> tuple[float, str]:
+        """How far an image is from the training images, mean over the networks, and which of them is the nearest.
+
+        Args:
+            source: the image.
+            statistics: of it, for each way in which the networks' plans normalise.
+
+        Returns:
+            1 is as far as any image known in training; NaN and no name where it cannot be told.
+        """
+        seen = features(self.predictor, source, statistics)
         if seen is None:
             return math.nan, ""
         each = [
