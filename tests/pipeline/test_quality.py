@@ -206,12 +206,13 @@ def test_interval_holds_what_it_promises() -> None:
     assert 0.93 < np.mean(inside) <= 1
 
 
-def test_distance_is_1_for_the_farthest_known_image() -> None:
+def test_four_in_five_known_images_lie_within_1() -> None:
     rng = np.random.default_rng(0)
     trained = {f"t{n}": rng.normal(size=30) for n in range(8)}
-    held_back = {"v": rng.normal(size=30) * 2}
+    held_back = {f"v{n}": rng.normal(size=30) * 2 for n in range(40)}
     familiar = fit_familiar(trained, held_back)
-    assert familiar.nearest(held_back["v"])[0] == pytest.approx(1, rel=1e-4)
+    within = [familiar.nearest(one)[0] <= 1 for one in held_back.values()]
+    assert 0.7 < np.mean(within) < 0.85
     distance, name = familiar.nearest(trained["t3"])
     assert (round(distance, 4), name) == (0, "t3")
     assert familiar.nearest(rng.normal(size=30) + 10)[0] > 4

@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from unetkit.classes import Classes
 from unetkit.report import AttentionSheet, AugmentationSheet, Case, ReportData, Suspect
+from unetkit.report.quality_charts import QualitySheet
 
 HOSTILE = "\"><script>alert(1)</script>'&"
 
@@ -31,6 +32,18 @@ def _case(rng: np.random.Generator, index: int, size: int, classes: int) -> Case
         truth[: size // 4] = 255
     score = 0.4 + 0.05 * index
     return Case(f"plate/{index}{HOSTILE}", image, truth, prediction, score, {"dice": score, "hd95": None})
+
+
+def make_quality() -> QualitySheet:
+    """Judgements of which one is flagged and one undefined."""
+    image = {"image": HOSTILE, "expected_dice": 0.8, "low": 0.6, "high": 0.9, "agreement": 0.9, "distance": 0.5}
+    images = [
+        {**image, "dice": 0.7, "flag": ""},
+        {**image, "dice": 0.5, "expected_dice": 0.4, "low": 0.2, "distance": 3.0, "flag": HOSTILE},
+        {**image, "dice": float("nan"), "expected_dice": float("nan"), "flag": ""},
+    ]
+    bins = [{"share": 0.25, "confidence": 0.6, "accuracy": 0.5}, {"share": 0.75, "confidence": 0.95, "accuracy": 0.9}]
+    return QualitySheet(images, 0.8, 1.3, bins, 0.05, bins, 0.01)
 
 
 def make_report(
@@ -65,6 +78,7 @@ def make_report(
             "classes": dict.fromkeys(names[1:], metrics), "pooled_iou": dict.fromkeys(names, 0.8), "mean_iou": 0.7,
             "confusion": counts.tolist(), "class_names": list(names), "worst": [],
         },
+        quality=make_quality(),
         cases=[*shown, unlabelled],
         attention=AttentionSheet(HOSTILE, shown[0].image, {1: rng.random((-(-size // 2),) * 2)}),
         augmentation=AugmentationSheet([shown[0].image], [shown[0].prediction], [HOSTILE], warped),

@@ -1,4 +1,7 @@
-"""What a network makes of an image at its coarsest level, as a short list of numbers that can be compared."""
+"""What a network's encoder makes of an image, as a list of numbers that can be compared.
+
+All levels count: where training images are of several kinds, the coarsest alone hardly tells foreign ones from them.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from unetkit.dataset.normalize import NormalizationPlan, Statistics
 from unetkit.image import without_data
+from unetkit.models import Segmenter
 from unetkit.prediction.piece import normalized
 from unetkit.prediction.predictor import Predictor
 from unetkit.prediction.source import Source
@@ -24,7 +29,7 @@ SIDE, PLACES = {2: 256, 3: 48}, {2: 3, 3: 2}
 def features(
     predictor: Predictor, source: Source, statistics: Mapping[NormalizationPlan, Statistics]
 ) -> list[npt.NDArray[np.float32]] | None:
-    """Mean and standard deviation of every channel of the coarsest encoder level, over windows of an image.
+    """Mean and standard deviation of every channel of every encoder level, over windows of an image.
 
     Args:
         predictor: its networks run in PyTorch here, whatever runtime predicts.
@@ -32,14 +37,14 @@ def features(
         statistics: of it, for each way in which the networks' plans normalise.
 
     Returns:
-        For each network 2 F numbers, F being the channels; None where no window has data.
+        For each network 2 F numbers, F being the channels of all levels; None where no window has data.
 
     Raises:
         FileError: NaN pixels, or a file that cannot be read.
 
     Example:
         >>> features(predictor, source_of(image), predictor.measure(image))[0].shape  # doctest: +SKIP
-        (128,)
+        (240,)
     """
     windows = [source.read(window) for window in places(source.shape)]
     kept = [pixels for pixels in windows if (gone := without_data(pixels, source.nodata)) is None or not gone.all()]
@@ -48,14 +53,17 @@ def features(
     prepared = [normalized(pixels, statistics) for pixels in kept]
     found = []
     for model, plan in zip(predictor.models, predictor.plans, strict=True):
-        moments = []
-        for one in prepared:
-            pixels = one[plan.normalization].to(predictor.device)
-            coarsest = model.encoder(model.pad(pixels))[-1][0].flatten(1).double()  # F positions
-            moments.append(torch.stack([coarsest.mean(1), coarsest.square().mean(1)]))
-        mean, square = torch.stack(moments).mean(0).cpu().numpy()
-        found.append(np.concatenate([mean, np.sqrt(np.maximum(square - mean**2, 0))]).astype(np.float32))
+        each = [_moments(model, one[plan.normalization].to(predictor.device)) for one in prepared]
+        mean, square = torch.stack(each).mean(0)
+        deviation = (square - mean**2).clamp_min(0).sqrt()
+        found.append(torch.cat([mean, deviation]).float().cpu().numpy())
     return found
+
+
+def _moments(model: Segmenter, pixels: Tensor) -> Tensor:
+    """Mean and mean square of each channel of all levels: 2 F, of one window 1 C *S."""
+    levels = [level[0].flatten(1).double() for level in model.encoder(model.pad(pixels))]
+    return torch.stack([torch.cat([flat.pow(power).mean(1) for flat in levels]) for power in (1, 2)])
 
 
 def places(shape: tuple[int, ...]) -> list[Window]:

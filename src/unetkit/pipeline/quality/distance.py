@@ -2,7 +2,7 @@
 
 The distance is that to the nearest training image: the root mean square over the features
 (`unetkit.prediction.features`), each measured in its standard deviation over the training images. It is stated in parts
-of the largest distance of an image that was held back, or of a training image from the others.
+of a distance beyond which one in five known images lies: held-back images, and each training image among the others.
 
 Sources: Sun et al. 2022, "Out-of-distribution detection with deep nearest neighbors"; Lee et al. 2018, "A simple
 unified framework for detecting out-of-distribution samples and adversarial attacks".
@@ -23,6 +23,9 @@ Matrix = npt.NDArray[np.floating[Any]]
 FLOOR = 0.1
 """A feature's deviation is not taken for less than this share of the mean deviation: some never move in training."""
 
+KNOWN = 0.8
+"""So many of the known images lie within a distance of 1. Of all of them the farthest would say: some stand alone."""
+
 MARGIN = 1.5
 """Distance beyond which an image is unlike the training images: known ones are few, and the next may be farther off."""
 
@@ -34,7 +37,7 @@ class Familiar(BaseModel):
         names: of training images, N.
         features: of each, N D.
         scale: by which each feature is divided, D.
-        usual: the largest distance of an image that was held back, or of a training image from the others.
+        usual: the distance within which `KNOWN` of the images lie that were held back, or are left out of the training.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -45,7 +48,7 @@ class Familiar(BaseModel):
     usual: float
 
     def nearest(self, features: Vector) -> tuple[float, str]:
-        """The distance to the nearest training image, 1 being as far as any known image, and its name.
+        """The distance to the nearest training image, in parts of the usual one, and its name.
 
         Args:
             features: D; of another length for another network: NaN and no name.
@@ -65,7 +68,7 @@ def fit_familiar(trained: Mapping[str, Vector], held_back: Mapping[str, Vector])
         held_back: of images that did not train.
 
     Returns:
-        None for fewer than two training images, or images that all look the same.
+        None for fewer than two training images, or images most of which look the same.
     """
     if len(trained) < 2:
         return None
@@ -75,12 +78,15 @@ def fit_familiar(trained: Mapping[str, Vector], held_back: Mapping[str, Vector])
         return None
     scale = np.maximum(deviation, FLOOR * deviation.mean())
     others = [_distances(np.delete(known, row, 0), known[row], scale).min() for row in range(len(known))]
-    usual = max([*others, *(_distances(known, one, scale).min() for one in held_back.values())])
+    beyond = [_distances(known, one, scale).min() for one in held_back.values()]
+    usual = float(np.quantile([*others, *beyond], KNOWN))
+    if not usual:
+        return None
     return Familiar(
         names=tuple(trained),
         features=tuple(tuple(float(f"{value:.6g}") for value in row) for row in known),
         scale=tuple(float(f"{value:.6g}") for value in scale),
-        usual=float(usual),
+        usual=usual,
     )
 
 

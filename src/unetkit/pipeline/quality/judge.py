@@ -23,7 +23,7 @@ class Judgement:
         expected_dice: mean over the foreground classes that were found; NaN where none was.
         low, high: the ends of its 95 % interval.
         agreement: Dice of the flipped views and networks with their mean; NaN where there is only one.
-        distance: to the nearest training image; 1 is as far as any image known in training, NaN unknown.
+        distance: to the nearest training image; four in five known images lie within 1, NaN where it is unknown.
         flag: what to look at, in words; empty where nothing is wrong.
     """
 
@@ -83,7 +83,7 @@ class Judge:
             statistics: of it, for each way in which the networks' plans normalise.
 
         Returns:
-            1 is as far as any image known in training; NaN and no name where it cannot be told.
+            Four in five known images lie within 1; NaN and no name where it cannot be told.
         """
         seen = features(self.predictor, source, statistics)
         if seen is None:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unetkit.errors import RunError
-from unetkit.files import write_json
+from unetkit.files import write_text
 from unetkit.metrics.reliability import COLDEST, HOTTEST
 from unetkit.pipeline.loading import member_runs
 from unetkit.pipeline.quality.distance import Familiar
@@ -43,7 +43,7 @@ class Quality(BaseModel):
 
 def write_quality(run: RunFolder, quality: Quality) -> None:
     """Keep it with the run, whole or not at all."""
-    write_json(run.path / FILE, quality.model_dump(mode="json"))
+    write_text(run.path / FILE, quality.model_dump_json() + "\n")  # on one line: it is mostly features
 
 
 def read_quality(run: RunFolder) -> Quality | None:
