@@ -11,12 +11,16 @@ import numpy as np
 import pytest
 
 from tests.conftest import draw_discs
+from unetkit.classes import read_classes
+from unetkit.dataset.folder import open_dataset
+from unetkit.dataset.splits import stored_split
 from unetkit.errors import RunError, UsageError
-from unetkit.formats import read_image, read_mask, write_image
+from unetkit.formats import read_image, read_mask, write_image, write_mask
 from unetkit.pipeline import Options, evaluate, infer, load_predictor, predict, train
 from unetkit.pipeline.quality import COLUMNS, known_qualities, read_quality
 from unetkit.pipeline.quality.distance import MARGIN, fit_familiar
 from unetkit.pipeline.quality.expected import ENOUGH, FLATTEST, Expectation, fit_expectation
+from unetkit.pipeline.quality.fit import learn
 from unetkit.training import RunFolder
 
 SETTINGS = ("model.width=4", "model.depth=2", "training.patch=[64, 64]", "training.batch=4")
@@ -172,6 +176,31 @@ def test_foreign_data_are_judged_but_teach_nothing(own: Path, tmp_path: Path) ->
     assert not (own / "quality.json").exists()
     assert not (done.folder / "quality.csv").exists()
     assert "does not know how good" in done.report.read_text()
+
+
+def test_without_validation_images_the_claim_is_believed(run: Path, data: Path) -> None:
+    folder = RunFolder(run)
+    split = stored_split(folder.split)
+    quality = learn(folder, open_dataset(data), split.model_copy(update={"val": ()}))
+    assert (quality.images, quality.temperature, quality.error) == (0, 1.0, None)
+    assert quality.expectation == Expectation()
+    assert quality.familiar is not None  # training images tell by leaving each out in turn
+
+
+def test_masks_without_foreground_teach_no_dice(run: Path, data: Path, tmp_path: Path) -> None:
+    empty = Path(shutil.copytree(data, tmp_path / "empty"))
+    for path in (empty / "masks").iterdir():
+        write_mask(path, np.zeros((64, 64), np.uint8))
+    folder = RunFolder(run)
+    dataset = open_dataset(empty, classes=read_classes(folder.classes))
+    quality = learn(folder, dataset, stored_split(folder.split))
+    assert all(np.isfinite(quality.expectation.of(0.8)))
+    assert quality.expectation.lowest in (None, 0.0)  # what is found where nothing is has Dice 0
+
+
+def test_the_page_names_every_column() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "trust.md").read_text("utf-8")
+    assert all(f"`{column}`" in page for column in COLUMNS if column != "image")
 
 
 def test_few_images_move_the_claim_half_way_and_more_give_a_slope() -> None:

@@ -23,7 +23,7 @@ Classes = npt.NDArray[np.integer[Any]]
 BINS = 15
 
 COLDEST, HOTTEST = 0.25, 8.0
-"""Temperatures are looked for between these: where every pixel is right, none would be cold enough."""
+"""Temperatures are looked for between these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +113,13 @@ def fit_temperature(log_probabilities: Floats, truth: Classes) -> float:
         truth: N, the true classes.
 
     Returns:
-        `COLDEST` to `HOTTEST`; 1 without a pixel.
+        `COLDEST` to `HOTTEST`; 1 without a pixel, and where every pixel is right: none would be cold enough then.
 
     Example:
         >>> fit_temperature(np.log([[0.9] * 10, [0.1] * 10]), np.array([0] * 7 + [1] * 3)) > 2  # too sure by far
         True
     """
-    if not truth.size:
+    if (log_probabilities.argmax(0) == truth).all():
         return 1.0
     own = np.take_along_axis(log_probabilities, truth[None].astype(np.int64), 0)[0]
     below = log_probabilities - log_probabilities.max(0)

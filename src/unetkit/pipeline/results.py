@@ -131,7 +131,8 @@ class Results:
     def _calibrated(self, parts: Parts, channel: int, window: Window) -> Array:
         """Of one class, *window; at another temperature it depends on all of them."""
         own = np.stack([parts.probabilities(each, window) for each in range(self.num_classes)])
-        return calibrated(own, self.temperature)[channel]
+        probabilities: Array = calibrated(own, self.temperature)[channel]
+        return probabilities
 
     def _labels(self, parts: Parts) -> Streamed:
         """The label file as the training masks were written."""

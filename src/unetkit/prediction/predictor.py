@@ -116,7 +116,8 @@ class Predictor:
         self.grid = math.lcm(*(model.grid for model in self.models))
         self.exact = all(model.tiles_exactly for model in self.models)
         lookup(dict.fromkeys(PRECISIONS), precision, "precision")
-        self.precision, places = precision, stores or [None] * len(models)
+        self.precision = precision
+        places: Sequence[Path | None] = stores or [None] * len(models)
         self.networks = [
             Network(model, self.device, precision, own.training.channels_last, store)
             for model, own, store in zip(self.models, self.plans, places, strict=True)
@@ -294,9 +295,8 @@ class Predictor:
         """How long one pass over a square (cube) of that side takes, as measured."""
         shape = (side,) * self.plan.data.spatial_dims
         pixels = {way: torch.zeros(1, self.plan.data.channels, *shape) for way in self.ways}
-        views = self._views(shape)
         started = perf_counter()
-        self._logits(pixels, views)
+        self._logits(pixels, self._views(shape))
         return perf_counter() - started
 
     def measure(self, image: Image) -> dict[NormalizationPlan, Statistics]:
