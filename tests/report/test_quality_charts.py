@@ -47,6 +47,8 @@ def test_reliability_has_a_line_for_each_kind_of_probabilities() -> None:
     root = ElementTree.fromstring(reliability_diagram(sheet.own, sheet.scaled, width=356))
     assert [one.get("class") for one in root.iter("path")] == ["line val", "line score"]
     assert len(list(root.iter("circle"))) == 4
+    rare = [{"share": 1e-4, "confidence": 0.5, "accuracy": 0.0}, *sheet.own]
+    assert reliability_diagram(rare, sheet.scaled) == reliability_diagram(sheet.own, sheet.scaled)
 
 
 def test_the_report_tells_what_was_judged_and_what_was_not(full_report: ReportData, hostile: str) -> None:

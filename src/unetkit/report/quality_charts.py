@@ -13,6 +13,10 @@ TALLEST = 420
 """Pixels; both axes run over the same numbers, so that a square shows what is too high and what too low."""
 
 
+FEWEST = 0.001
+"""Of all pixels; a bin with a smaller share is noise."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class QualitySheet:
     """What became of judgements that were made without looking at the masks.
@@ -73,11 +77,12 @@ def reliability_diagram(
         width: of the chart, in pixels.
 
     Returns:
-        SVG; the larger a point, the more pixels it stands for.
+        SVG; the larger a point, the more pixels it stands for; those of fewer than `FEWEST` are left out.
     """
-    if not own:
-        return empty(width, "No pixel is labelled.")
+    own, scaled = ([row for row in bins if row["share"] >= FEWEST] for bins in (own, scaled))
     rows = [*own, *scaled]
+    if not rows:
+        return empty(width, "No pixel is labelled.")
     least = min(min(row["confidence"], row["accuracy"]) for row in rows)
     x, y, parts = _square(max(0.0, least - 0.03), 1.0, width, "how sure", "how often right")
     for bins, css, name in ((own, "val", "its own"), (scaled, "score", "scaled")):
