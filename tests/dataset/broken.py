@@ -30,6 +30,9 @@ for _rule, _builders in {
     "off-by-one": (masks.all_from_one, masks.some_from_one),
     "flipped-polarity": (masks.flipped_polarity,),
     "mixed-encodings": (masks.one_and_255, masks.colours_and_numbers),
+    "ids-or-classes": (masks.few_numbered_objects,),
+    "torn-objects": (masks.objects_in_pieces,),
+    "holed-objects": (masks.objects_with_holes,),
     "rare-classes": (masks.rare_class,),
     "all-empty": (masks.all_masks_empty,),
     "empty-file": (files.zero_byte_image, files.zero_byte_mask),
@@ -60,7 +63,7 @@ for _rule, _builders in {
     "few-labels": (files.three_images,),
     "mixed-dimensions": (files.volume_among_images,),
     "classes-file": (masks.classes_not_yaml, masks.classes_unknown_field, masks.classes_one_name),
-    "undeclared-values": (masks.undeclared_value,),
+    "undeclared-values": (masks.undeclared_value, masks.undeclared_class_of_objects),
     "case-collisions": (files.names_in_two_cases,),
     "other-files": (files.text_among_images,),
 }.items():

@@ -18,9 +18,9 @@ ERRORS = {
     "no-images", "no-pairs", "empty-file", "text-pointer", "truncated", "unreadable", "duplicated-stems",
     "size-mismatch", "ringing", "mixed-encodings", "stray-values", "flipped-polarity", "all-empty", "classes-file",
     "undeclared-values", "mask-not-whole", "not-finite", "channel-mismatch", "mixed-dimensions", "conflicting-masks",
-    "splits-file", "unknown-in-split", "twice-in-split", "groups-file", "straddling-groups",
+    "ids-or-classes", "splits-file", "unknown-in-split", "twice-in-split", "groups-file", "straddling-groups",
 }  # fmt: skip
-NOTES = {"unlabelled-images", "wrong-suffix", "other-files", "alpha", "grey-and-colour", "huge"}
+NOTES = {"unlabelled-images", "wrong-suffix", "other-files", "alpha", "grey-and-colour", "huge", "holed-objects"}
 
 ALSO = {"mirrored-copy-in-test": {"near-duplicates"}}
 """Further rules that rightly speak of a fault."""

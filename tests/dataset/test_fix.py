@@ -27,7 +27,8 @@ LEFT_TO_PEOPLE = {
     "twice-in-split", "missing-in-split", "split-is-no-json", "split-is-a-list", "saturated-image", "constant-image",
     "eight-and-sixteen-bits", "mixed-spacing", "tiny-image", "three-images", "volume-among-images",
     "classes-not-yaml", "classes-unknown-field", "classes-one-name", "undeclared-value", "names-in-two-cases",
-    "text-among-images",
+    "text-among-images", "few-numbered-objects", "objects-in-pieces", "objects-with-holes",
+    "undeclared-class-of-objects",
 }  # fmt: skip
 
 

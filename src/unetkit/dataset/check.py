@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from unetkit.classes import read_stated
-from unetkit.dataset import rules_classes, rules_files, rules_images, rules_masks, rules_splits
+from unetkit.dataset import rules_classes, rules_files, rules_images, rules_masks, rules_objects, rules_splits
 from unetkit.dataset.facts import Row, fact_rows
 from unetkit.dataset.findings import SEVERITIES, Case, Finding, Severity
 from unetkit.dataset.folder import Dataset, open_dataset
@@ -50,6 +50,9 @@ RULES: dict[str, Rule] = {
     "rare-classes": rules_classes.rare_classes,
     "classes-file": rules_classes.classes_file,
     "undeclared-values": rules_classes.undeclared_values,
+    "ids-or-classes": rules_objects.ids_or_classes,
+    "torn-objects": rules_objects.torn_objects,
+    "holed-objects": rules_objects.holed_objects,
     "not-finite": rules_images.not_finite,
     "channel-mismatch": rules_images.channel_mismatch,
     "mixed-dimensions": rules_images.mixed_dimensions,

@@ -23,6 +23,7 @@ from unetkit.dataset.label_shapes import (
     typical_width,
     widths,
 )
+from unetkit.dataset.numbered import numbered_objects
 from unetkit.errors import DatasetError
 from unetkit.formats import read_header
 
@@ -267,11 +268,11 @@ def _measure_mask(dataset: Dataset, sample: Sample, *, with_widths: bool) -> _Ma
     labels = label_map(raw, dataset.classes).labels
     count = len(dataset.classes)
     pixels = tally(labels, 256)
-    edge, touched, instances = 0, 0, None
+    edge, touched, ids = 0, 0, None
     if dataset.classes.encoding == "instances":
-        instances = np.where(labels != IGNORE, raw.values, 0)
-        edge, touched = touching(instances)
-    sizes = [diameters(labels == c if instances is None else instances) for c in range(1, count)]
+        ids = numbered_objects(raw, dataset.classes)[0].ids
+        edge, touched = touching(ids)
+    sizes = [diameters(labels == c if ids is None else np.where(labels == c, ids, 0)) for c in range(1, count)]
     width = [typical_width(widths(labels == c)) if with_widths and pixels[c] else 0.0 for c in range(count)]
     return _MaskFacts(pixels, sizes, width, edge, touched, row_moments(labels, count))
 

@@ -19,7 +19,6 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from unetkit.classes import Classes
 from unetkit.dataset.census import Integers, is_coloured, tally
@@ -27,6 +26,7 @@ from unetkit.dataset.duplicates import NearCopies
 from unetkit.dataset.encoding import count_labels, find_classes, label_map
 from unetkit.dataset.given import given_split, read_split
 from unetkit.dataset.groups import find_groups, split_of_folders
+from unetkit.dataset.numbered import objects_in
 from unetkit.dataset.pairing import pair
 from unetkit.dataset.records import ImageFacts, Survey
 from unetkit.dataset.splits import Split
@@ -34,7 +34,7 @@ from unetkit.dataset.survey import look_at_image
 from unetkit.errors import DatasetError, FileError
 from unetkit.formats import RawMask, read_header, read_image, read_mask
 from unetkit.image import Image, LabelMap
-from unetkit.objects import label_components
+from unetkit.objects import ObjectMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,26 +213,20 @@ class Dataset:
         return label_map(self.read_mask(sample), self.classes)
 
 
-def read_objects(dataset: Dataset, sample: Sample) -> npt.NDArray[np.int32]:
-    """The objects of one mask: as numbered there, else the connected regions of each class.
+def read_objects(dataset: Dataset, sample: Sample) -> ObjectMap:
+    """The objects of one mask: as numbered there, else the connected regions of each class, corners included.
 
     Args:
         dataset: the folder.
         sample: one of its labelled images.
 
     Returns:
-        int32 *S, 0 for no object, else 1 … n without gaps.
+        The objects, 1 … n without gaps, each of one class. An object may lie in several pieces and have holes.
 
     Raises:
         FileError, DatasetError: as `Dataset.read_labels`.
     """
-    raw = dataset.read_mask(sample)
-    labels = label_map(raw, dataset.classes).labels
-    if dataset.classes.encoding != "instances":
-        return label_components(labels)
-    numbers, index = np.unique(np.where(labels == 1, raw.values, 0), return_inverse=True)
-    first = 0 if numbers[0] == 0 else 1
-    return (index.reshape(labels.shape) + first).astype(np.int32)
+    return objects_in(dataset.read_mask(sample), dataset.classes)
 
 
 def open_dataset(root: str | PathLike[str], *, classes: Classes | None = None, survey: Survey | None = None) -> Dataset:

@@ -43,7 +43,7 @@ class Case:
     counts: npt.NDArray[np.int64]
     points: dict[int, npt.NDArray[np.int64]]
     pixels: npt.NDArray[np.float32] | None
-    ids: npt.NDArray[np.int32] | None = None
+    ids: npt.NDArray[np.uint32] | None = None
 
 
 class PatchSource:
@@ -161,7 +161,7 @@ def _load(dataset: Dataset, names: Sequence[str], normalization: NormalizationPl
                 counts=counts,
                 points=_class_points(labels, counts, generator),
                 pixels=apply(image.pixels, statistics) if keep else None,
-                ids=read_objects(dataset, sample) if objects else None,
+                ids=read_objects(dataset, sample).ids if objects else None,
             )
         )
     return cases

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from unetkit.report.svg import Scale, document, elide, empty, finite, number, tag, text, ticks, title
+from unetkit.report.svg import Scale, both, document, elide, empty, finite, number, tag, text, ticks, title
 
 LEFT, FOOT, TOP = 58, 46, 26
 TALLEST = 420
@@ -38,6 +39,19 @@ class QualitySheet:
     own_error: float | None
     scaled: Sequence[Mapping[str, float]]
     scaled_error: float | None
+
+
+def quality_values(sheet: QualitySheet) -> dict[str, Any]:
+    """What the template shows of it."""
+    return {
+        "scatter": both(partial(expected_scatter, sheet.images)),
+        "reliability": both(partial(reliability_diagram, sheet.own, sheet.scaled)),
+        "flagged": [(one["image"], one["flag"]) for one in sheet.images if one["flag"]],
+        "spearman": sheet.spearman,
+        "temperature": sheet.temperature,
+        "own_error": sheet.own_error,
+        "scaled_error": sheet.scaled_error,
+    }
 
 
 def expected_scatter(images: Sequence[Mapping[str, Any]], *, width: int = 800) -> str:
