@@ -17,10 +17,12 @@ from unetkit.dataset.splits import stored_split
 from unetkit.errors import RunError, UsageError
 from unetkit.formats import read_image, read_mask, write_image, write_mask
 from unetkit.pipeline import Options, evaluate, infer, load_predictor, predict, train
-from unetkit.pipeline.quality import COLUMNS, known_qualities, read_quality
+from unetkit.pipeline.quality import COLUMNS, Judge, known_qualities, read_quality
 from unetkit.pipeline.quality.distance import MARGIN, fit_familiar
 from unetkit.pipeline.quality.expected import ENOUGH, FLATTEST, Expectation, fit_expectation
 from unetkit.pipeline.quality.fit import learn
+from unetkit.prediction import Predictor, source_of
+from unetkit.prediction.tiles import edges_of
 from unetkit.training import RunFolder
 
 SETTINGS = ("model.width=4", "model.depth=2", "training.patch=[64, 64]", "training.batch=4")
@@ -251,3 +253,30 @@ def test_four_in_five_known_images_lie_within_1() -> None:
 def test_too_few_or_equal_training_images_tell_no_distance() -> None:
     assert fit_familiar({"a": np.ones(3)}, {}) is None
     assert fit_familiar({"a": np.ones(3), "b": np.ones(3)}, {}) is None
+
+
+def test_several_networks_are_judged_together(run: Path, data: Path) -> None:
+    one = load_predictor(run, augment=False, runtime="torch")
+    two = Predictor(one.models * 2, one.plans * 2, augment=False, runtime="torch")
+    (quality,) = known_qualities(RunFolder(run))
+    judged = []
+    for predictor, qualities in ((one, [quality]), (two, [quality, quality])):
+        judge = Judge(predictor, qualities)
+        predictor.labels(read_image(data / "images" / "disc_4.png"))
+        judged.append(judge.last("disc_4"))
+    assert judged[1].expected_dice == pytest.approx(judged[0].expected_dice, abs=1e-5)
+    assert judged[1].distance == pytest.approx(judged[0].distance)
+    assert np.isnan(judged[0].agreement)
+    assert judged[1].agreement == 1
+
+
+def test_what_was_predicted_before_a_stop_is_not_judged_and_that_is_said(run: Path, data: Path) -> None:
+    predictor = load_predictor(run, augment=False, runtime="torch")
+    judge = Judge(predictor, known_qualities(RunFolder(run)))
+    image = read_image(data / "images" / "disc_4.png")
+    source, statistics = source_of(image), predictor.measure(image)
+    first, *_ = predictor.pieces(source, statistics, tile=32)
+    assert "since a stop" not in judge.last("disc_4").flag
+    for _ in predictor.pieces(source, statistics, tile=32, done=frozenset({edges_of(first.window)})):
+        pass
+    assert "judged by the 75 % of it that were predicted since a stop" in judge.last("disc_4").flag

@@ -63,16 +63,19 @@ class Judge:
         Args:
             name: of the image.
         """
-        claimed = self.belief.dice
+        claimed, source = self.belief.dice, self.belief.source
         expected, low, high = np.mean([one.expectation.of(claimed) for one in self.qualities], axis=0).tolist()
-        assert self.belief.source is not None
-        distance, nearest = self.distance(self.belief.source, self.belief.statistics)
+        assert source is not None
+        distance, nearest = self.distance(source, self.belief.statistics)
         flags = []
         if distance > MARGIN:
             flags.append(f"unlike the training images, the nearest of which is {nearest}")
         worst = [one.expectation.lowest for one in self.qualities if one.expectation.lowest is not None]
         if worst and high < min(worst):
             flags.append(f"expected to be worse than every validation image (Dice {min(worst):.2f} or more)")
+        share = self.belief.pixels / math.prod(source.shape)
+        if share < 1 and source.nodata is None:
+            flags.append(f"judged by the {100 * share:.0f} % of it that were predicted since a stop")
         return Judgement(name, expected, low, high, self.belief.agreement, distance, "; ".join(flags))
 
     def distance(self, source: Source, statistics: Mapping[NormalizationPlan, Statistics]) -> tuple[float, str]:
