@@ -77,7 +77,7 @@ def test_predicting_writes_the_table_and_flags_what_is_foreign(run: Path, data: 
     assert set(rows) == {"stripes", "disc_0"}
     assert float(rows["stripes"]["distance"]) > MARGIN > float(rows["disc_0"]["distance"])
     assert rows["stripes"]["flag"].startswith("unlike the training images")
-    assert any("unlike the training images" in note for note in results["stripes"].notes)
+    assert results["stripes"].judgement.flag == rows["stripes"]["flag"]
     assert not rows["disc_0"]["flag"]
     assert 0.5 < float(rows["disc_0"]["agreement"]) <= 1
 
@@ -145,6 +145,7 @@ def test_an_older_run_says_once_that_it_does_not_know_and_evaluation_mends_it(
     images = [data / "images" / f"disc_{n}.png" for n in (0, 1)]
     results = list(predict(own, images, tmp_path / "out"))
     assert [sum("unetkit evaluate" in note for note in one.notes) for one in results] == [1, 0]
+    assert [one.judgement for one in results] == [None, None]
     assert not (tmp_path / "out" / "quality.csv").exists()
     with pytest.raises(RunError, match="unetkit evaluate"):
         list(predict(own, images, tmp_path / "other", save=["calibrated"]))

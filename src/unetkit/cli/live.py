@@ -163,6 +163,9 @@ class PredictionDisplay:
         for note in result.notes:
             if not self.quiet:
                 self.console.print(f"{result.name}: {note}", markup=False, highlight=False, soft_wrap=True)
+        if result.judgement and result.judgement.flag and not self.quiet:
+            flag = f"{result.name}: warning: {result.judgement.flag}"
+            self.console.print(flag, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

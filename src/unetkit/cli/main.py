@@ -192,7 +192,7 @@ def predict(
             precision=precision.value,
         )
         kinds = [kind.strip() for kind in save.split(",") if kind.strip()]
-        faults, written = [], []
+        faults, written, flags = [], [], {}
         with prediction_display(quiet=as_json) as display:
             results = predict_images(
                 run,
@@ -210,8 +210,10 @@ def predict(
                 display.finished(result)
                 written += [str(path) for path in result.written]
                 faults += [str(result.fault)] if result.fault else []
+                if result.judgement and result.judgement.flag:
+                    flags[result.name] = result.judgement.flag
         if as_json:
-            say_json({"written": written, "faults": faults})
+            say_json({"written": written, "faults": faults, "flags": flags})
         else:
             typer.echo(f"{len(written)} files written to {out}" + (f", {len(faults)} images failed" if faults else ""))
         raise typer.Exit(1 if faults else 0)

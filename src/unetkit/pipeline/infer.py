@@ -27,7 +27,7 @@ from unetkit.pipeline.large import IN_MEMORY, predict_large
 from unetkit.pipeline.likeness import matched_shape, require_trained_spacing, scale_notes, type_notes
 from unetkit.pipeline.loading import load_predictor, member_runs, trained_type
 from unetkit.pipeline.missing import classes_with_missing
-from unetkit.pipeline.quality import Judging
+from unetkit.pipeline.quality import Judgement, Judging
 from unetkit.pipeline.results import Results
 from unetkit.plan import Plan
 from unetkit.prediction import (
@@ -64,12 +64,13 @@ Progress = Callable[[str, float, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What became of one image: the files written, or why there are none."""
+    """What became of one image: the files written, or why there are none, and what the prediction is worth."""
 
     name: str
     written: tuple[Path, ...] = ()
     fault: UnetkitError | None = None
     notes: tuple[str, ...] = ()
+    judgement: Judgement | None = None
 
 
 def predict(
@@ -145,8 +146,9 @@ def predict(
                 else:
                     parts = (out / name).with_name(f".{Path(name).name}.journal")
                     notes += predict_large(results, seen, predictor, parts, approximation, told, pixels=pixels)
-                notes += judging.notes(name)
-                yield Prediction(name, tuple(targets[name].values()), notes=notes)
+                notes += judging.notes()
+                written, judgement = tuple(targets[name].values()), judging.take_up(name)
+                yield Prediction(name, written, notes=notes, judgement=judgement)
             except InputError as error:
                 yield Prediction(name, fault=error)
 

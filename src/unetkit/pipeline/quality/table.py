@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic
 from types import TracebackType
 
-from unetkit.errors import RunError, UsageError
+from unetkit.errors import FileError, RunError, UsageError
 from unetkit.evaluation import csv_text
 from unetkit.files import write_text
 from unetkit.pipeline.quality.judge import Judge, Judgement
@@ -60,28 +60,40 @@ class Judging:
     def __enter__(self) -> Judging:
         return self
 
-    def notes(self, name: str) -> tuple[str, ...]:
-        """Judge the image that was predicted last; what the user should know of it.
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of them all; it is said once."""
+        unknown = self.judge is None and not self.said
+        self.said = True
+        return (UNKNOWN,) if unknown else ()
+
+    def take_up(self, name: str) -> Judgement | None:
+        """Judge the image that was predicted last; the file follows every few seconds.
 
         Args:
             name: of the image.
+
+        Returns:
+            None where the run does not know how good its predictions are.
 
         Raises:
             FileError: the table cannot be written, or the image cannot be read again.
         """
         if self.judge is None:
-            first, self.said = not self.said, True
-            return (UNKNOWN,) if first else ()
+            return None
         judgement = self.judge.last(name)
         self.rows[name] = asdict(judgement)
         if monotonic() - self.written > EVERY:
             self._write()
-        return (judgement.flag,) if judgement.flag else ()
+        return judgement
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._write()
+        try:
+            self._write()
+        except FileError:
+            if kind is None:  # else what came first is to be told
+                raise
 
     def _write(self) -> None:
         if self.rows:
