@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from unetkit.classes import IGNORE
 from unetkit.dataset import Dataset, Split
 from unetkit.dataset.census import evenly
 from unetkit.dataset.splits import stored_split
@@ -20,6 +19,7 @@ from unetkit.pipeline.infer import match_channels
 from unetkit.pipeline.loading import load_predictor
 from unetkit.pipeline.quality.distance import Vector, fit_familiar
 from unetkit.pipeline.quality.expected import fit_expectation
+from unetkit.pipeline.quality.pixels import labelled_pixels
 from unetkit.pipeline.quality.record import Quality, read_quality, write_quality
 from unetkit.pipeline.validation import mean_dice
 from unetkit.prediction import Belief, Predictor, features, source_of
@@ -27,9 +27,6 @@ from unetkit.training import RunFolder
 
 MOST_NUMBERS = 100_000_000
 """Probabilities of validation images that are kept in memory together; further images are left out."""
-
-SAMPLED = 50_000
-"""Of each image so many labelled pixels choose the temperature: a large image counts no more than a small one."""
 
 TRAINED = 64
 """So many training images say what is familiar."""
@@ -52,13 +49,6 @@ class Shown:
     log_probabilities: Probabilities
     truth: npt.NDArray[np.uint8]
     dice: float
-
-    def sample(self) -> tuple[Probabilities, npt.NDArray[np.uint8]]:
-        """Of labelled pixels, evenly chosen: log-probabilities K N and true classes N."""
-        labelled = np.flatnonzero(self.truth != IGNORE)
-        chosen = labelled[:: max(-(-labelled.size // SAMPLED), 1)]
-        flat = self.log_probabilities.reshape(len(self.log_probabilities), -1)
-        return flat[:, chosen], self.truth.reshape(-1)[chosen]
 
 
 def require_quality(run: RunFolder, dataset: Dataset, *, device: str = "auto") -> Quality | None:
@@ -90,7 +80,7 @@ def learn(run: RunFolder, dataset: Dataset, split: Split, *, device: str = "auto
     predictor = load_predictor(run.path, device=device)
     shown = list(_predicted(predictor, dataset, split.val))
     count = predictor.plan.data.num_classes
-    samples = [one.sample() for one in shown]
+    samples = [labelled_pixels(one.log_probabilities, one.truth) for one in shown]
     logs = np.concatenate([np.zeros((count, 0), np.float32), *(log for log, _ in samples)], axis=1)
     truth = np.concatenate([np.zeros(0, np.uint8), *(true for _, true in samples)])
     temperature = fit_temperature(logs, truth)

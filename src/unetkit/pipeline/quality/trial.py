@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from unetkit.classes import IGNORE
 from unetkit.evaluation import csv_text
 from unetkit.files import write_json, write_text
 from unetkit.metrics.bootstrap import number
 from unetkit.metrics.confusion import confusion_matrix
 from unetkit.metrics.reliability import Reliability, reliability
 from unetkit.pipeline.quality.judge import Judge
+from unetkit.pipeline.quality.pixels import labelled_pixels
 from unetkit.pipeline.quality.record import Quality
 from unetkit.pipeline.quality.table import COLUMNS
 from unetkit.pipeline.validation import mean_dice
@@ -62,10 +62,9 @@ class Trial:
         """
         if self.judge is None:
             return
-        count, labelled = len(log_probabilities), truth != IGNORE
-        dice = mean_dice(confusion_matrix(labels, truth, count))
+        dice = mean_dice(confusion_matrix(labels, truth, len(log_probabilities)))
         self.rows.append({**asdict(self.judge.last(name)), "dice": dice})
-        logs, true = log_probabilities[:, labelled], truth[labelled]
+        logs, true = labelled_pixels(log_probabilities, truth)
         own, scaled = (reliability(logs, true, temperature=one) for one in (1.0, self.judge.temperature))
         self.own = own if self.own is None else self.own + own
         self.scaled = scaled if self.scaled is None else self.scaled + scaled
