@@ -28,8 +28,8 @@ from unetkit.training import RunFolder
 MOST_NUMBERS = 100_000_000
 """Probabilities of validation images that are kept in memory together; further images are left out."""
 
-TRAINED = 64
-"""So many training images say what is familiar."""
+MOST_IMAGES = 64
+"""So many training images, and validation images, say what is familiar."""
 
 Probabilities = npt.NDArray[np.float32]
 
@@ -92,9 +92,7 @@ def learn(run: RunFolder, dataset: Dataset, split: Split, *, device: str = "auto
         error=number(reliability(logs, truth).error),
         scaled_error=number(reliability(logs, truth, temperature=temperature).error),
         expectation=fit_expectation(claims, [one.dice for one in shown]),
-        familiar=fit_familiar(
-            _looks(predictor, dataset, evenly(split.train, TRAINED)), _looks(predictor, dataset, split.val)
-        ),
+        familiar=fit_familiar(_looks(predictor, dataset, split.train), _looks(predictor, dataset, split.val)),
     )
 
 
@@ -127,9 +125,9 @@ def _predicted(predictor: Predictor, dataset: Dataset, names: Sequence[str]) -> 
 
 
 def _looks(predictor: Predictor, dataset: Dataset, names: Sequence[str]) -> dict[str, Vector]:
-    """The features of images."""
+    """The features of images, evenly chosen."""
     found = {}
-    for name in names:
+    for name in evenly(names, MOST_IMAGES):
         image = match_channels(dataset.read_image(dataset.sample(name)), predictor.plan)
         looks = features(predictor, source_of(image), predictor.measure(image))
         if looks is not None:
