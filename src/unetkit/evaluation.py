@@ -87,6 +87,8 @@ class Seen(NamedTuple):
     group: str | None
     unit: str
     objects: ObjectScores | None
+    pixels: int
+    labelled: int
 
 
 def evaluate_pairs(pairs: Iterable[Pair], classes: Classes, *, seed: int = 0, tolerance: float = 2.0) -> Evaluation:
@@ -101,6 +103,7 @@ def evaluate_pairs(pairs: Iterable[Pair], classes: Classes, *, seed: int = 0, to
     Returns:
         Rows, and a summary with the keys
         unit (of hd95; "mixed" where the images disagree: hd95 is then not averaged), tolerance_px, images,
+        labelled_share (of their pixels; scores are taken on these alone),
         groups (None where intervals are over images), interval (how the intervals were made),
         mean {metric: {mean, low, high, n, undefined}} over the foreground classes of an image, then over the images,
         classes {class: {metric: {mean, low, high, n, undefined}}} over the images,
@@ -130,7 +133,8 @@ def evaluate_pairs(pairs: Iterable[Pair], classes: Classes, *, seed: int = 0, to
         confusion += confusion_matrix(pair.prediction, pair.truth, len(classes), file=pair.name)
         scores.append(_score(pair, classes, tolerance))
         rows += _rows(pair, classes, scores[-1])
-        seen[pair.name] = Seen(pair.group, pair.geometry.unit, _score_objects(pair))
+        labelled = int(np.count_nonzero(pair.truth != IGNORE))
+        seen[pair.name] = Seen(pair.group, pair.geometry.unit, _score_objects(pair), pair.truth.size, labelled)
     if not seen:
         raise InputError("there is nothing to evaluate", expected="at least one prediction with its truth")
     summary = _summarise(seen, np.stack(scores), confusion, classes, seed=seed)
@@ -253,6 +257,7 @@ def _summarise(
     return {
         "unit": units.pop() if len(units) == 1 else "mixed",
         "images": images,
+        "labelled_share": sum(image.labelled for image in seen.values()) / sum(image.pixels for image in seen.values()),
         "groups": len(set(groups)) if groups else None,
         "interval": _describe(images, groups, seed),
         "mean": blocks[0],

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.dataset import broken_files as files
+from tests.dataset import broken_marks as marks
 from tests.dataset import broken_masks as masks
 
 FAULTS: dict[str, Callable[[Path], None]] = {}
@@ -66,6 +67,10 @@ for _rule, _builders in {
     "undeclared-values": (masks.undeclared_value, masks.undeclared_class_of_objects),
     "case-collisions": (files.names_in_two_cases,),
     "other-files": (files.text_among_images,),
+    "partly-labelled": (marks.one_scribbled_image, marks.one_sparse_mask),
+    "unlabelled-classes": (marks.class_without_label, marks.points_on_objects_alone),
+    "no-whole-image": (marks.boxes_everywhere,),
+    "refused": (marks.scribble_outside, marks.box_without_area, marks.unknown_class, marks.mask_and_marks),
 }.items():
     for _build in _builders:
         _fault = _build.__name__.replace("_", "-")

@@ -27,7 +27,9 @@ LEFT_TO_PEOPLE = {
     "twice-in-split", "missing-in-split", "split-is-no-json", "split-is-a-list", "saturated-image", "constant-image",
     "eight-and-sixteen-bits", "mixed-spacing", "tiny-image", "three-images", "volume-among-images",
     "classes-not-yaml", "classes-unknown-field", "classes-one-name", "undeclared-value", "names-in-two-cases",
-    "text-among-images", "few-numbered-objects", "objects-in-pieces", "objects-with-holes",
+    "text-among-images", "one-scribbled-image", "one-sparse-mask", "class-without-label", "points-on-objects-alone",
+    "boxes-everywhere", "scribble-outside", "box-without-area", "unknown-class", "mask-and-marks",
+    "few-numbered-objects", "objects-in-pieces", "objects-with-holes",
     "undeclared-class-of-objects",
 }  # fmt: skip
 

@@ -34,7 +34,7 @@ def test_pairs_by_stem_across_formats_and_sub_folders(tmp_path: Path) -> None:
     assert [sample.name for sample in dataset.samples] == ["a", "c", "plate/b"]
     assert [sample.name for sample in dataset.labelled] == ["a", "plate/b"]
     assert (dataset.channels, dataset.spatial_dims, dataset.grouped_by) == (1, 2, "nothing")
-    assert any("1 images have no mask" in note for note in dataset.notes)
+    assert any("1 images have no label" in note for note in dataset.notes)
     assert any("notes.txt" in note for note in dataset.notes)
     assert np.array_equal(dataset.read_labels(dataset.sample("plate/b")).labels, MASK)
     with pytest.raises(DatasetError, match="no image 'z'"):

@@ -70,9 +70,11 @@ def show_scores(summary: Mapping[str, Any]) -> None:
         table.add_row(escape(name), *(_interval(values[metric]) for metric in metrics))
     out.print(table)
     mean_iou = summary["mean_iou"]
+    share = summary.get("labelled_share", 1.0)
+    labelled = f"scored on the labelled {share:.1%} of their pixels alone; " if share < 0.995 else ""
     pooled = f"mean IoU over all classes and pixels {mean_iou:.3f}; " if mean_iou is not None else ""
     out.print(
-        f"{summary['images']} images; {pooled}intervals: {summary['interval']}; hd95 in {summary['unit']}",
+        f"{summary['images']} images; {labelled}{pooled}intervals: {summary['interval']}; hd95 in {summary['unit']}",
         soft_wrap=True,
     )
     if "objects" in summary:

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from unetkit.classes import read_stated
-from unetkit.dataset import rules_classes, rules_files, rules_images, rules_masks, rules_objects, rules_splits
+from unetkit.dataset import (
+    rules_classes,
+    rules_files,
+    rules_images,
+    rules_labels,
+    rules_masks,
+    rules_objects,
+    rules_splits,
+)
 from unetkit.dataset.facts import Row, fact_rows
 from unetkit.dataset.findings import SEVERITIES, Case, Finding, Severity
 from unetkit.dataset.folder import Dataset, open_dataset
@@ -50,6 +58,9 @@ RULES: dict[str, Rule] = {
     "rare-classes": rules_classes.rare_classes,
     "classes-file": rules_classes.classes_file,
     "undeclared-values": rules_classes.undeclared_values,
+    "unlabelled-classes": rules_labels.unlabelled_classes,
+    "partly-labelled": rules_labels.partly_labelled,
+    "no-whole-image": rules_labels.no_whole_image,
     "ids-or-classes": rules_objects.ids_or_classes,
     "torn-objects": rules_objects.torn_objects,
     "holed-objects": rules_objects.holed_objects,
@@ -117,7 +128,7 @@ def check(root: str | PathLike[str], *, progress: Callable[[int, int], None] | N
     """Examine a dataset.
 
     Args:
-        root: the folder that holds images/ and masks/.
+        root: the folder that holds images/ and masks/ or marks/.
         progress: called as progress(files looked at, files in all).
 
     Returns:

@@ -12,6 +12,7 @@ import numpy as np
 from unetkit.classes import Classes
 from unetkit.dataset.encoding import count_labels
 from unetkit.dataset.findings import Case, listed
+from unetkit.dataset.marked import WHOLE_KINDS
 from unetkit.dataset.records import MaskFacts
 from unetkit.dataset.rules_objects import object_numbers
 from unetkit.dataset.rules_splits import given_parts
@@ -32,7 +33,9 @@ def fact_rows(case: Case) -> tuple[Row, ...]:
     """
     survey = case.survey
     images = survey.readable_images
-    rows: list[Row] = [("images", f"{len(survey.images)}, {len(survey.pairs)} of them with a mask")]
+    marked = f", {len(case.marked)} with marks" if case.marked else ""
+    rows: list[Row] = [("images", f"{len(survey.images)}, {len(survey.pairs)} of them with a mask{marked}")]
+    rows += _label_rows(case)
     if images:
         rows.append(("formats", _tally(image.format for image in images)))
         rows.append(("size", _sizes([image.shape for image in images])))
@@ -55,7 +58,24 @@ def fact_rows(case: Case) -> tuple[Row, ...]:
     return tuple(rows)
 
 
+def _label_rows(case: Case) -> list[Row]:
+    """How many images are labelled in which way, where not all have whole masks."""
+    if case.dataset is None:
+        return []
+    counts = {kind: len(names) for kind, names in case.kinds.items()}
+    if not counts.keys() - {WHOLE_KINDS[0]}:
+        return []
+    bare = len(case.dataset.samples) - len(case.dataset.labelled)
+    counts |= {"none": bare} if bare else {}
+    return [("labels", ", ".join(f"{kind} ({count})" for kind, count in counts.items()))]
+
+
 def _class_rows(case: Case) -> list[Row]:
+    if case.dataset is not None and case.marked:
+        total = sum(case.pixels) or 1
+        shares = zip(case.dataset.classes.names, case.pixels, strict=False)  # no pixels where a label cannot be read
+        told = [(f"class {name}", f"{count / total:.2%} of the labelled pixels") for name, count in shares]
+        return [("classes", case.dataset.classes.evidence), *told]
     masks = [mask for mask in case.survey.readable_masks if mask.pixels]
     if not masks:
         return []

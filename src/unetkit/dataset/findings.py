@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
+
 from unetkit.dataset.folder import Dataset
+from unetkit.dataset.marked import label_kinds
 from unetkit.dataset.records import Survey
 from unetkit.errors import UnetkitError
 
@@ -56,6 +61,33 @@ class Case:
     dataset: Dataset | None
     refusal: UnetkitError | None = None
     stated: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def marked(self) -> frozenset[str]:
+        """Names of the images that have marks; none where the dataset cannot be opened."""
+        return frozenset(s.name for s in self.dataset.samples if s.marks is not None) if self.dataset else frozenset()
+
+    @cached_property
+    def kinds(self) -> Mapping[str, Sequence[str]]:
+        """Names of the labelled images by how they are labelled; empty where some label cannot be read."""
+        if self.dataset is not None:
+            with suppress(UnetkitError):  # other rules say what is wrong
+                return label_kinds(self.dataset)
+        return {}
+
+    @cached_property
+    def pixels(self) -> Sequence[int]:
+        """Labelled pixels of each class; empty where some label cannot be read."""
+        if self.dataset is not None:
+            with suppress(UnetkitError):
+                counts = [self.dataset.count_labels(sample) for sample in self.dataset.labelled]
+                return [int(count) for count in np.sum(counts, axis=0)[: len(self.dataset.classes)]]
+        return []
+
+    @cached_property
+    def labelled(self) -> frozenset[str]:
+        """Names that have a mask, and of images that have marks."""
+        return self.marked | {mask.name for mask in self.survey.masks}
 
 
 def several(count: int, what: str) -> str:

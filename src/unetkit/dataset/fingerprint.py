@@ -26,6 +26,7 @@ from unetkit.dataset.label_shapes import (
 from unetkit.dataset.numbered import numbered_objects
 from unetkit.errors import DatasetError
 from unetkit.formats import read_header
+from unetkit.labels import SeedsPlan, is_partial
 
 if TYPE_CHECKING:
     from unetkit.dataset.folder import Dataset, Sample
@@ -95,7 +96,9 @@ class Fingerprint(BaseModel):
 
     Args:
         images: images looked at.
-        labelled: how many of them have a mask.
+        labelled: how many of them have a mask or marks.
+        partial: how many of those show no whole objects: most pixels are unlabelled, or the inside of boxes is.
+        marked: in how many images there are points, scribbles, boxes or regions.
         spatial_dims: 2 or 3.
         channels: channels of every image.
         shapes_min: smallest size along each spatial axis.
@@ -115,7 +118,8 @@ class Fingerprint(BaseModel):
         ignored_share: share of all pixels of the masks that nobody labelled.
         object_sizes: for each foreground class.
         thickness: local width of each class in pixels, background too: median over the images of the width that
-            half of the class's area is thinner than; 0 where a class is absent or fills whole images.
+            half of the class's area is thinner than; 0 where a class is absent, fills whole images, or is nowhere
+            painted whole.
         numbered: whether the masks number the objects.
         touching_share: share of the objects' edge pixels that touch another object; 0 unless masks hold instances.
         orientation: 0 … 1, how well the class predicts the row in images that were not looked at for it.
@@ -127,6 +131,8 @@ class Fingerprint(BaseModel):
 
     images: int
     labelled: int
+    partial: int
+    marked: dict[str, int]
     spatial_dims: int
     channels: int
     shapes_min: tuple[int, ...]
@@ -161,6 +167,7 @@ class _MaskFacts:
     edge: int
     touching: int
     rows: RowMoments
+    partial: bool
 
 
 def fingerprint(dataset: Dataset, names: Sequence[str]) -> Fingerprint:
@@ -178,7 +185,7 @@ def fingerprint(dataset: Dataset, names: Sequence[str]) -> Fingerprint:
         FileError: an image or mask is faulty.
     """
     samples = [dataset.sample(name) for name in names]
-    labelled = [sample for sample in samples if sample.mask is not None]
+    labelled = [sample for sample in samples if sample.labelled]
     if not labelled:
         raise DatasetError("no labelled image to measure", file=dataset.root, found=f"{len(samples)} images")
     looked, measured = evenly(samples, MAX_IMAGES), evenly(labelled, MAX_MASKS)
@@ -197,6 +204,8 @@ def fingerprint(dataset: Dataset, names: Sequence[str]) -> Fingerprint:
     return Fingerprint(
         images=len(samples),
         labelled=len(labelled),
+        partial=round(sum(fact.partial for fact in facts) / len(facts) * len(labelled)),
+        marked=dict(Counter(kind for sample in labelled if sample.marks for kind in sample.marks.kinds)),
         spatial_dims=dataset.spatial_dims,
         channels=dataset.channels,
         **_form(samples),
@@ -264,17 +273,24 @@ def _intensities(pixels: Sequence[npt.NDArray[np.float64]]) -> dict[str, Any]:
 
 
 def _measure_mask(dataset: Dataset, sample: Sample, *, with_widths: bool) -> _MaskFacts:
-    raw = dataset.read_mask(sample)
-    labels = label_map(raw, dataset.classes).labels
+    """What the labels of one image tell; sizes, widths and touching only where they show whole objects."""
     count = len(dataset.classes)
-    pixels = tally(labels, 256)
+    if sample.marks is None:
+        raw = dataset.read_mask(sample)
+        labels = label_map(raw, dataset.classes).labels
+    else:
+        raw, labels = None, dataset.read_labels(sample, seeds=SeedsPlan()).labels
+    pixels, rows = tally(labels, 256), row_moments(labels, count)
+    if is_partial(labels, sample.marks):
+        nothing = [np.zeros(0)] * (count - 1)
+        return _MaskFacts(pixels, nothing, [0.0] * count, 0, 0, rows, True)
     edge, touched, ids = 0, 0, None
-    if dataset.classes.encoding == "instances":
+    if dataset.classes.encoding == "instances" and raw is not None:
         ids = numbered_objects(raw, dataset.classes)[0].ids
         edge, touched = touching(ids)
     sizes = [diameters(labels == c if ids is None else np.where(labels == c, ids, 0)) for c in range(1, count)]
     width = [typical_width(widths(labels == c)) if with_widths and pixels[c] else 0.0 for c in range(count)]
-    return _MaskFacts(pixels, sizes, width, edge, touched, row_moments(labels, count))
+    return _MaskFacts(pixels, sizes, width, edge, touched, rows, False)
 
 
 def _shares(pixels: Integers, count: int) -> dict[str, Any]:

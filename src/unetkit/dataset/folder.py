@@ -1,8 +1,10 @@
-"""A folder of images and masks, opened: pairs, groups, classes, and how to read them.
+"""A folder of images and labels, opened: pairs, groups, classes, and how to read them.
 
 DATA/
   images/…                   any mix of formats; sub-folders allowed
-  masks/…                    same stem as the image; an image without a mask is unlabelled
+  masks/…                    same stem as the image; whole masks, or 255 where nobody labelled
+  marks/…                    points, scribbles, boxes, regions, "nothing here" (`unetkit.labels`); an image with neither
+                             a mask nor marks is unlabelled
   splits.json                optional: {"train": […], "val": […], "test": […]}
   groups.csv / groups.json   optional: image → patient, plate, scene …
   classes.yaml               optional: names, values, ignored values …
@@ -11,7 +13,7 @@ DATA/
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,31 +22,34 @@ from pathlib import Path
 
 import numpy as np
 
-from unetkit.classes import Classes
+from unetkit.classes import Classes, read_stated
 from unetkit.dataset.census import Integers, is_coloured, tally
 from unetkit.dataset.duplicates import NearCopies
 from unetkit.dataset.encoding import count_labels, find_classes, label_map
 from unetkit.dataset.given import given_split, read_split
 from unetkit.dataset.groups import find_groups, split_of_folders
-from unetkit.dataset.numbered import objects_in
-from unetkit.dataset.pairing import pair
+from unetkit.dataset.marked import agreed_classes, classes_of_marks, marks_below
+from unetkit.dataset.numbered import objects_in, regions_of_classes
+from unetkit.dataset.pairing import LABEL_SOME, Pairing, pair
 from unetkit.dataset.records import ImageFacts, Survey
 from unetkit.dataset.splits import Split
 from unetkit.dataset.survey import look_at_image
 from unetkit.errors import DatasetError, FileError
-from unetkit.formats import RawMask, read_header, read_image, read_mask
+from unetkit.formats import Header, RawMask, read_header, read_image, read_mask
 from unetkit.image import Image, LabelMap
+from unetkit.labels import FoundMarks, Marks, SeedsPlan, paint
 from unetkit.objects import ObjectMap
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image and, where somebody drew it, its mask.
+    """One image and, where somebody labelled it, its mask or its marks.
 
     Args:
         name: path below images/ without suffix, with forward slashes ("plate1/a").
         image: the image file.
-        mask: the mask file, or None where the image is unlabelled.
+        mask: the mask file, or None.
+        marks: points, scribbles, boxes and regions, or None.
         group: patient, plate, scene …; None where nobody said.
     """
 
@@ -52,6 +57,12 @@ class Sample:
     image: Path
     mask: Path | None = None
     group: str | None = None
+    marks: Marks | None = None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether anybody labelled it."""
+        return self.mask is not None or self.marks is not None
 
 
 @dataclass(frozen=True)
@@ -82,8 +93,8 @@ class Dataset:
 
     @cached_property
     def labelled(self) -> tuple[Sample, ...]:
-        """The samples that have a mask."""
-        return tuple(sample for sample in self.samples if sample.mask is not None)
+        """The samples that have a mask or marks."""
+        return tuple(sample for sample in self.samples if sample.labelled)
 
     @cached_property
     def _by_name(self) -> Mapping[str, Sample]:
@@ -152,13 +163,14 @@ class Dataset:
         return facts
 
     def count_labels(self, sample: Sample) -> Integers:
-        """On how many pixels of a mask each class lies, from the survey or from the mask itself.
+        """On how many pixels each class lies, from the survey or from the labels themselves.
 
         Args:
             sample: one of `labelled`.
 
         Returns:
-            256 numbers, one a class index; the last of the ignored pixels.
+            256 numbers, one a class index; the last of the ignored pixels. Of marks, with the seeds of a plan that
+            states none.
 
         Raises:
             FileError: as `read_labels`.
@@ -167,7 +179,7 @@ class Dataset:
         if count is not None:
             with suppress(FileError):  # reading says on how many pixels
                 return count_labels(count, self.classes)
-        return tally(self.read_labels(sample).labels, 256)
+        return tally(self.read_labels(sample, seeds=SeedsPlan()).labels, 256)
 
     def read_mask(self, sample: Sample) -> RawMask:
         """Read the numbers of one mask.
@@ -197,24 +209,29 @@ class Dataset:
             )
         return raw
 
-    def read_labels(self, sample: Sample) -> LabelMap:
-        """Read one mask as class indices.
+    def read_labels(self, sample: Sample, *, seeds: SeedsPlan | None = None) -> LabelMap:
+        """Read one mask, or paint the marks, as class indices.
 
         Args:
             sample: one of `labelled`.
+            seeds: what training assumes of points and boxes; None for what somebody said and no more.
 
         Returns:
             Labels *S of the image's size, 255 where ignored.
 
         Raises:
             FileError: unreadable, a value that stands for no class, or another size than the image.
-            DatasetError: the image has no mask.
+            DatasetError: the image has no label.
         """
-        return label_map(self.read_mask(sample), self.classes)
+        if sample.marks is None:
+            return label_map(self.read_mask(sample), self.classes)
+        header = read_header(sample.image)
+        labels = paint(sample.marks, header.shape[1:], self.classes.names, seeds=seeds)
+        return LabelMap(labels, self.classes, header.geometry)
 
 
 def read_objects(dataset: Dataset, sample: Sample) -> ObjectMap:
-    """The objects of one mask: as numbered there, else the connected regions of each class, corners included.
+    """The objects of one image: as its mask numbers them, else the connected regions of each class, corners included.
 
     Args:
         dataset: the folder.
@@ -226,14 +243,16 @@ def read_objects(dataset: Dataset, sample: Sample) -> ObjectMap:
     Raises:
         FileError, DatasetError: as `Dataset.read_labels`.
     """
+    if sample.marks is not None:
+        return regions_of_classes(dataset.read_labels(sample).labels)
     return objects_in(dataset.read_mask(sample), dataset.classes)
 
 
 def open_dataset(root: str | PathLike[str], *, classes: Classes | None = None, survey: Survey | None = None) -> Dataset:
-    """Pair the images and masks of a folder and find out what the masks mean.
+    """Pair the images and labels of a folder and find out what the labels mean.
 
     Args:
-        root: the folder that holds images/ and masks/.
+        root: the folder that holds images/ and masks/ or marks/.
         classes: what the masks mean; else taken from classes.yaml, else inferred.
         survey: of this folder, so that masks need not be decoded to infer their classes, nor later for the split.
 
@@ -256,26 +275,47 @@ def open_dataset(root: str | PathLike[str], *, classes: Classes | None = None, s
     root = Path(root)
     pairing = pair(root)
     names = list(pairing.images)
-    channels, spatial_dims, mixed = _common_form(pairing.images)
-    groups, grouped_by, about_groups = find_groups(root, names, list(pairing.masks))
-    samples = tuple(Sample(n, path, pairing.masks.get(n), groups.get(n)) for n, path in pairing.images.items())
+    headers = {name: read_header(path) for name, path in pairing.images.items()}
+    channels, spatial_dims, mixed = _common_form(pairing.images, headers)
+    found = marks_below(root, {name: header.shape[1:] for name, header in headers.items()}, pairing.masks)
+    labelled = [*pairing.masks, *found.of]
+    if not labelled:
+        raise DatasetError("no image has a label", file=root, found=f"{len(names)} images", mend=LABEL_SOME)
+    groups, grouped_by, about_groups = find_groups(root, names, labelled)
+    samples = tuple(
+        Sample(n, path, pairing.masks.get(n), groups.get(n), found.of.get(n)) for n, path in pairing.images.items()
+    )
     split: Split | None = None
     about_split: tuple[str, ...] = ()
     if (root / "splits.json").exists():
-        split = read_split(root / "splits.json", names, list(pairing.masks))
+        split = read_split(root / "splits.json", names, labelled)
     elif parts := split_of_folders(names):
-        split = given_split(parts, list(pairing.masks), root / "images")
+        split = given_split(parts, labelled, root / "images")
         about_split = ("the sub-folders train, val and test of images/ are taken for the split",)
-    if classes is None:
-        counted = None if survey is None else survey.counted
-        classes = find_classes(root / "classes.yaml", list(pairing.masks.values()), counted)
-    notes = (*pairing.notes, *mixed, *about_groups, *about_split)
+    classes = classes or _find_classes(root / "classes.yaml", pairing, found, survey)
+    notes = (*pairing.notes, *found.notes, *_about_unlabelled(samples), *mixed, *about_groups, *about_split)
     return Dataset(root, samples, classes, channels, spatial_dims, split, grouped_by, notes, survey)
 
 
-def _common_form(images: Mapping[str, Path]) -> tuple[int, int, tuple[str, ...]]:
-    """Channels and spatial dimensions of all images, from their headers, and a note where they had to be made alike."""
-    headers = {name: read_header(path) for name, path in images.items()}
+def _find_classes(stated_in: Path, pairing: Pairing, found: FoundMarks, survey: Survey | None) -> Classes:
+    """The classes of masks, or of marks where there are no masks, that all marks agree with."""
+    stated = stated_in.exists() and "names" in read_stated(stated_in)
+    if pairing.masks:
+        counted = None if survey is None else survey.counted
+        classes = find_classes(stated_in, list(pairing.masks.values()), counted)
+    else:
+        classes = classes_of_marks(stated_in, found.of.values())
+    return agreed_classes(classes, found, stated=stated)
+
+
+def _about_unlabelled(samples: Sequence[Sample]) -> tuple[str, ...]:
+    """A note where images have neither a mask nor marks."""
+    bare = [sample.name for sample in samples if not sample.labelled]
+    return (f"{len(bare)} images have no label and count as unlabelled, such as {bare[0]}",) if bare else ()
+
+
+def _common_form(images: Mapping[str, Path], headers: Mapping[str, Header]) -> tuple[int, int, tuple[str, ...]]:
+    """Channels and spatial dimensions of all images, and a note where they had to be made alike."""
     dims = Counter(len(header.shape) - 1 for header in headers.values())
     channels = Counter(header.shape[0] for header in headers.values())
     if len(dims) > 1:

@@ -18,6 +18,10 @@ USUAL_NAMES = {"images": ("image", "imgs", "img", "imagens", "data", "raw", "x")
 )}  # fmt: skip
 
 
+LABEL_SOME = "paint masks/NAME.png, or mark points, scribbles or boxes in marks/NAME.json, for some of the images"
+"""What to do where no image has a label."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pairing:
     """The image files by name, and the mask of each image that has one.
@@ -45,9 +49,12 @@ def pair(root: Path) -> Pairing:
         The pairs; an image without a mask is in `images` alone.
 
     Raises:
-        DatasetError: a folder is missing or empty, a stem has two files, or no image has a mask.
+        DatasetError: a folder is missing or empty, a stem has two files, or no image has a mask. Beside a folder
+            marks/, masks may be missing.
     """
-    images_folder, masks_folder = _require_folder(root, "images"), _require_folder(root, "masks")
+    marked = (root / "marks").is_dir()
+    images_folder = _require_folder(root, "images")
+    masks_folder = root / "masks" if marked else _require_folder(root, "masks")
     images, strangers = by_name(images_folder)
     masks, _ = by_name(masks_folder)
     if not images:
@@ -58,13 +65,13 @@ def pair(root: Path) -> Pairing:
             expected="PNG, JPEG, BMP, TIFF or NPY files",
         )
     pairs, endings = _match(images, masks, masks_folder)
-    if not pairs:
+    if not pairs and (masks or not marked):
         raise DatasetError(
             "no image has a mask",
             file=root,
             found=f"images {_some(images)}; masks {_some(masks) or 'none'}",
             expected="the same stem on both sides, such as images/a.png and masks/a.png",
-            mend="rename the masks after their images, in the same sub-folders",
+            mend="rename the masks after their images, in the same sub-folders" if masks else LABEL_SOME,
         )
     used = set(pairs.values())
     orphans = tuple(path for path in masks.values() if path not in used)
@@ -73,9 +80,6 @@ def pair(root: Path) -> Pairing:
         notes.append(f"masks are matched by the ending {_some(endings)}: {_example(pairs)}")
     if orphans:
         notes.append(f"{len(orphans)} masks belong to no image and are left out: {_some(p.name for p in orphans)}")
-    if len(pairs) < len(images):
-        unlabelled = [name for name in images if name not in pairs]
-        notes.append(f"{len(unlabelled)} images have no mask and count as unlabelled: {_some(unlabelled)}")
     if strangers:
         notes.append(f"{len(strangers)} files in images/ are no images: {_some(p.name for p in strangers)}")
     return Pairing(images, pairs, orphans, tuple(notes))

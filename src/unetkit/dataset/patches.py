@@ -20,6 +20,7 @@ from unetkit.dataset.folder import Dataset, Sample, read_objects
 from unetkit.dataset.normalize import NormalizationPlan, Statistics, apply, measure
 from unetkit.errors import DatasetError
 from unetkit.formats import read_header, read_window
+from unetkit.labels import SeedsPlan, is_partial
 from unetkit.separation import pack
 
 CACHE_BYTES = 1_200_000_000
@@ -34,7 +35,10 @@ POINTS = 4096
 
 @dataclass(slots=True)
 class Case:
-    """One labelled image, ready to be cut: pixels in memory, or where to read them from."""
+    """One labelled image, ready to be cut: pixels in memory, or where to read them from.
+
+    Of one that is `partial`, every patch is made to hold some label.
+    """
 
     sample: Sample
     shape: tuple[int, ...]
@@ -44,6 +48,7 @@ class Case:
     points: dict[int, npt.NDArray[np.int64]]
     pixels: npt.NDArray[np.float32] | None
     ids: npt.NDArray[np.uint32] | None = None
+    partial: bool = False
 
 
 class PatchSource:
@@ -51,12 +56,13 @@ class PatchSource:
 
     Args:
         dataset: the folder.
-        names: samples to cut from; all of them must have masks.
+        names: samples to cut from; all of them must be labelled.
         normalization: how intensities are made comparable.
         foreground: share of the patches, 0 to 1, that are made to hold a rare class: one drawn evenly among the
             classes which cover less than an even share of the labelled pixels.
         seed: of all patches.
         objects: whether patches show which object a pixel belongs to.
+        seeds: what is assumed of points and boxes.
     """
 
     def __init__(
@@ -68,9 +74,10 @@ class PatchSource:
         foreground: float = 0.0,
         seed: int = 0,
         objects: bool = False,
+        seeds: SeedsPlan | None = None,
     ) -> None:
         self.foreground, self.seed = foreground, seed
-        self.cases = _load(dataset, names, normalization, objects)
+        self.cases = _load(dataset, names, normalization, objects, seeds)
         self.drawable = [case for case in self.cases if case.points]
         if not self.drawable:
             raise DatasetError("no training image has a labelled pixel", file=dataset.root, mend="paint some masks")
@@ -110,16 +117,21 @@ class PatchSource:
             label = list(self.rare)[generator.integers(len(self.rare))]
             cases = self.rare[label]
             case = cases[generator.integers(len(cases))]
-            point = case.points[label][generator.integers(len(case.points[label]))]
-            # the object lies anywhere in the patch, not always at its middle
-            offset = [int(p - generator.integers(s)) for p, s in zip(point, size, strict=True)]
+            offset = _offset_around(case, label, generator, size)
+        elif (case := self.drawable[generator.integers(len(self.drawable))]).partial:
+            offset = _offset_around(case, list(case.points)[generator.integers(len(case.points))], generator, size)
         else:
-            case = self.drawable[generator.integers(len(self.drawable))]
             offset = [int(generator.integers(max(n - s, 0) + 1)) for n, s in zip(case.shape, size, strict=True)]
         # a patch stays inside the image where the image is large enough
         offset = [min(max(o, 0), max(n - s, 0)) for o, n, s in zip(offset, case.shape, size, strict=True)]
         spans = [(o - margin, o + s + margin) for o, s in zip(offset, size, strict=True)]
         return _window(case, spans)
+
+
+def _offset_around(case: Case, label: int, generator: np.random.Generator, size: Sequence[int]) -> list[int]:
+    """Where a patch begins that holds a pixel of a class, anywhere in the patch and not always at its middle."""
+    point = case.points[label][generator.integers(len(case.points[label]))]
+    return [int(p - generator.integers(s)) for p, s in zip(point, size, strict=True)]
 
 
 def _window(case: Case, spans: list[tuple[int, int]]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.integer[Any]]]:
@@ -139,12 +151,14 @@ def _window(case: Case, spans: list[tuple[int, int]]) -> tuple[npt.NDArray[np.fl
     return pixels, labels
 
 
-def _load(dataset: Dataset, names: Sequence[str], normalization: NormalizationPlan, objects: bool) -> list[Case]:
+def _load(
+    dataset: Dataset, names: Sequence[str], normalization: NormalizationPlan, objects: bool, seeds: SeedsPlan | None
+) -> list[Case]:
     cases, free = [], CACHE_BYTES
     generator = np.random.default_rng(0)
     for name in names:
         sample = dataset.sample(name)
-        image, labels = dataset.read_image(sample), dataset.read_labels(sample).labels
+        image, labels = dataset.read_image(sample), dataset.read_labels(sample, seeds=seeds).labels
         counts = tally(labels, 256)[:IGNORE]
         statistics = measure(image, normalization)
         size = image.pixels.size * 4
@@ -162,6 +176,7 @@ def _load(dataset: Dataset, names: Sequence[str], normalization: NormalizationPl
                 points=_class_points(labels, counts, generator),
                 pixels=apply(image.pixels, statistics) if keep else None,
                 ids=read_objects(dataset, sample).ids if objects else None,
+                partial=is_partial(labels, sample.marks),
             )
         )
     return cases

@@ -64,7 +64,7 @@ def rare_classes(case: Case) -> list[Finding]:
     """Classes that occur in one image or on hardly any pixels."""
     masks = clean_masks(case)
     mixed = len({mask.colours for mask in masks}) > 1
-    if len(masks) < 3 or mixed or instances(case) or noisy_masks(case):
+    if len(masks) < 3 or mixed or instances(case) or noisy_masks(case) or case.marked:
         return []
     names = _class_names(case)
     total = sum(mask.pixels for mask in masks)
@@ -72,8 +72,8 @@ def rare_classes(case: Case) -> list[Finding]:
     for value in sorted({*_values(masks), *names} - set(stray_table(case)) - _ignored(case)):
         pixels = sum(mask.count(value) for mask in masks)
         holders = tuple(mask.file for mask in masks if mask.count(value))
-        if len(holders) > 1 and pixels >= RARE * total:
-            continue
+        if not pixels or (len(holders) > 1 and pixels >= RARE * total):
+            continue  # that none is labelled is another rule's
         name = names.get(value, str(value))
         what = f"class '{name}' occurs in {several(len(holders), 'image')}, on {pixels / total:.3%} of the pixels"
         why = "a class seen in one image cannot be trained and tested; one of so few pixels is hardly learnt"
@@ -86,7 +86,7 @@ def all_empty(case: Case) -> list[Finding]:
     """All masks hold one and the same value."""
     masks = case.survey.readable_masks
     values = _values(masks) if all(len(mask.values) == 1 for mask in masks) else set()
-    if len(values) != 1:
+    if len(values) != 1 or case.marked:
         return []
     what = f"all {len(masks)} masks hold nothing but {values.pop():g}"
     why = "there is nothing to learn: every pixel of every image is the same class"

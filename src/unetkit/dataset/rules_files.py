@@ -32,10 +32,11 @@ def no_images(case: Case) -> list[Finding]:
 
 
 def no_pairs(case: Case) -> list[Finding]:
-    """There are images, but none has a mask."""
+    """There are images, but none has a mask, and there is no folder marks/."""
     survey = case.survey
     names = {mask.name for mask in survey.masks}
-    if not survey.images or any(image.name in names for image in survey.images):
+    marked = (survey.root / "marks").is_dir()
+    if not survey.images or any(image.name in names for image in survey.images) or (marked and not survey.masks):
         return []
     if survey.masks:
         what = f"no mask has the name of an image: images such as {survey.images[0].name}, masks such as "
@@ -43,7 +44,7 @@ def no_pairs(case: Case) -> list[Finding]:
         mend = _rename_hint(survey.images, survey.masks) or "give each mask the name of its image"
     else:
         what = "there are no masks" if (survey.root / "masks").is_dir() else "there is no folder masks/"
-        mend = f"put masks into {survey.root / 'masks'}, each with the name of its image"
+        mend = f"put masks into {survey.root / 'masks'}, each with the name of its image, or marks into marks/"
     why = "training learns from pairs of an image and a mask with the same name"
     return [Finding("no-pairs", "error", (), what, why, mend)]
 
@@ -65,23 +66,24 @@ def unpaired_masks(case: Case) -> list[Finding]:
 
 
 def unlabelled_images(case: Case) -> list[Finding]:
-    """Images without a mask, which is allowed."""
-    names = {mask.name for mask in case.survey.masks}
-    bare = [image for image in case.survey.images if image.name not in names]
-    if not bare or len(bare) == len(case.survey.images):
+    """Images without a label, which is allowed."""
+    bare = [image for image in case.survey.images if image.name not in case.labelled]
+    unread = case.dataset is None and (case.survey.root / "marks").is_dir()
+    if not bare or len(bare) == len(case.survey.images) or unread:
         return []
-    what = f"{several(len(bare), 'image')} of {len(case.survey.images)} without a mask"
+    what = f"{several(len(bare), 'image')} of {len(case.survey.images)} without a label"
     why = "they count as unlabelled: nothing is learnt from them as background"
-    mend = "nothing to do; if an image holds no object, give it a mask of zeros"
+    mend = "nothing to do; if an image holds no object, write its name into marks/nothing.txt"
     return [Finding("unlabelled-images", "note", _files(bare), what, why, mend)]
 
 
 def few_labels(case: Case) -> list[Finding]:
     """Too few labelled images for a test that means something."""
     pairs = case.survey.pairs
-    if not 0 < len(pairs) < FEW:
+    count = len(pairs) + len(case.marked)
+    if not 0 < count < FEW:
         return []
-    what = f"only {several(len(pairs), 'labelled image')}"
+    what = f"only {several(count, 'labelled image')}"
     why = "with so few, a score on one or two test images says little about the next image"
     files = tuple(mask.file for _, mask in pairs)
     return [Finding("few-labels", "warning", files, what, why, f"label at least {FEW} images, or use cross-validation")]

@@ -17,11 +17,10 @@ TINY = 16
 
 def not_finite(case: Case) -> list[Finding]:
     """NaN and infinite pixels."""
-    names = {mask.name for mask in case.survey.masks}
     found = []
     severity: Severity
     for severity, labelled in (("error", True), ("warning", False)):
-        bad = [i for i in case.survey.readable_images if i.not_finite and (i.name in names) == labelled]
+        bad = [i for i in case.survey.readable_images if i.not_finite and (i.name in case.labelled) == labelled]
         if bad:
             what = f"{several(len(bad), 'image')} with NaN or infinite pixels: {bad[0].file} has {bad[0].not_finite}"
             why = "a single such pixel turns every weight of the network into NaN"

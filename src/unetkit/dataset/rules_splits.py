@@ -72,7 +72,8 @@ def missing_in_split(case: Case) -> list[Finding]:
     """Labelled images that the given split leaves out."""
     parts = given_parts(case)
     named = {name for part in parts.values() for name in part}
-    left = [image.name for image, _ in case.survey.pairs if image.name not in named]
+    labelled = [image.name for image in case.survey.readable_images if image.name in case.labelled]
+    left = [name for name in labelled if name not in named]
     if not named or not left:
         return []
     what = f"splits.json leaves out {several(len(left), 'labelled image')}: {listed(left)}"
@@ -86,10 +87,9 @@ def straddling_groups(case: Case) -> list[Finding]:
     where = part_of(case)
     if not where:
         return []
-    masked = {mask.name for mask in survey.masks}
     names = [image.name for image in survey.images]
     try:
-        groups, origin, _ = find_groups(survey.root, names, [name for name in names if name in masked])
+        groups, origin, _ = find_groups(survey.root, names, [name for name in names if name in case.labelled])
     except UnetkitError:
         return []  # groups_file reports it
     parts: dict[str, set[str]] = defaultdict(set)
@@ -110,9 +110,8 @@ def straddling_groups(case: Case) -> list[Finding]:
 def groups_file(case: Case) -> list[Finding]:
     """A groups file that cannot be used."""
     names = [image.name for image in case.survey.images]
-    masked = {mask.name for mask in case.survey.masks}
     try:
-        find_groups(case.survey.root, names, [name for name in names if name in masked])
+        find_groups(case.survey.root, names, [name for name in names if name in case.labelled])
     except UnetkitError as error:
         name = error.file and Path(error.file).name
         why = "groups say which images belong together, so that no split tears them apart"
@@ -193,8 +192,7 @@ def given_parts(case: Case) -> dict[str, list[str]]:
 
 def part_of(case: Case) -> dict[str, str]:
     """The part of each labelled image that the given split names."""
-    labelled = {mask.name for mask in case.survey.masks}
-    return {name: part for part, names in given_parts(case).items() for name in names if name in labelled}
+    return {name: part for part, names in given_parts(case).items() for name in names if name in case.labelled}
 
 
 def equal_images(case: Case) -> list[list[ImageFacts]]:

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from unetkit.classes import IGNORE
+from unetkit.dataset.marked import is_whole
 from unetkit.dataset.series import series_order
 from unetkit.dataset.stratify import stratify
 from unetkit.errors import DatasetError, FileError, UsageError
@@ -81,7 +82,8 @@ def make_split(dataset: Dataset, *, seed: int = 0, val: float = 0.15, test: floa
     """Deal the labelled images out to train, val and test; a given split is used as it stands.
 
     Groups are never torn apart, neighbours of a series stay in one stretch, and otherwise every class (and images of
-    every size, and images without any object) is spread over the parts in its share.
+    every size, and images without any object) is spread over the parts in its share. Where some images are labelled in
+    part only, those train, and whole masks are what scores are taken on, as far as there are any.
 
     Args:
         dataset: what to split.
@@ -113,7 +115,8 @@ def make_split(dataset: Dataset, *, seed: int = 0, val: float = 0.15, test: floa
         reasons.append("only two can be told apart: one trains, one chooses the weights, none is left for a test")
     elif test == 0:
         reasons.append("no test images were asked for: the score on val is the only one, and is too good")
-    parts = _deal(units, shares, np.random.default_rng(seed))
+    parts, about_whole = _deal_whole_first(dataset, units, shares, np.random.default_rng(seed))
+    reasons += about_whole
     reasons += _missing_classes(dataset, units, parts["train"])
     return Split(**parts, seed=seed, source="made", reasons=tuple(reasons))
 
@@ -312,6 +315,27 @@ def _deal(units: _Units, shares: Mapping[str, float], generator: np.random.Gener
     for unit, part in dealt:
         by_part[part] += unit
     return {key: tuple(sorted(by_part[i])) for i, key in enumerate(shares)}
+
+
+def _deal_whole_first(
+    dataset: Dataset, units: _Units, shares: Mapping[str, float], generator: np.random.Generator
+) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """`_deal`, but val and test get units with whole labels where there are enough; and what was done."""
+    every = [name for unit in units.members for name in unit]
+    partial = {name for name in every if len(every) <= MAX_STRATIFIED and not is_whole(dataset, dataset.sample(name))}
+    whole = units.only(name for unit in units.members if not partial.intersection(unit) for name in unit)
+    scored = sum(share > 0 for part, share in shares.items() if part != "train")
+    if not partial or units.ordered or len(whole.members) < scored:
+        return _deal(units, shares, generator), []
+    count = sum(map(len, whole.members))
+    wanted = {part: shares[part] * len(every) / count for part in shares if part != "train"}
+    most = min(1.0, 1 / sum(wanted.values()))
+    dealt = _deal(
+        whole, {"train": 1 - sum(wanted.values()) * most, **{p: s * most for p, s in wanted.items()}}, generator
+    )
+    held = {name for part, names in dealt.items() if part != "train" for name in names}
+    dealt["train"] = tuple(sorted(name for name in every if name not in held))
+    return dealt, [f"{len(partial)} images labelled in part train; val and test have whole labels"]
 
 
 def _targets(total: int, shares: Sequence[float]) -> list[int]:

@@ -2,11 +2,12 @@
 
 Every one is called as `loss(logits, target, valid)` and honours what nobody labelled. To add one, write a file with a
 `Term` and a function that builds it, whose keyword arguments are the loss's options, and add a line to `LOSSES`.
+A regulariser looks at the image instead of the labels, and is added to any loss.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, signature
 from typing import Any
 
@@ -19,9 +20,13 @@ from unetkit.losses.cross_entropy import automatic_class_weights, ce, focal, wei
 from unetkit.losses.loss import Loss, Term, check_class_weights
 from unetkit.losses.lovasz import lovasz
 from unetkit.losses.overlap import dice, dice_per_image, tversky
+from unetkit.losses.regulariser import Regulariser, gated_crf, sparse_crf
 from unetkit.registry import lookup
 
-__all__ = ["LOSSES", "Loss", "automatic_class_weights", "border_weight_map", "build_loss"]
+__all__ = [
+    "LOSSES", "REGULARISERS", "Loss", "Regulariser", "automatic_class_weights", "border_weight_map", "build_loss",
+    "build_regulariser",
+]  # fmt: skip
 
 LOSSES: dict[str, Callable[..., Term]] = {
     "ce+dice": ce_dice,
@@ -40,6 +45,12 @@ LOSSES: dict[str, Callable[..., Term]] = {
     "ce+border": border_ce,
     "ce+border+dice": border_ce_dice,
 }
+
+REGULARISERS: dict[str, Callable[..., Regulariser]] = {
+    "gated-crf": gated_crf,
+    "sparse-crf": sparse_crf,
+}
+"""What is added to a loss where labels are few, by name; each is called as `regulariser(logits, images)`."""
 
 
 def build_loss(name: str, *, num_classes: int, class_weights: Sequence[float] | None = None, **options: Any) -> Loss:
@@ -68,11 +79,7 @@ def build_loss(name: str, *, num_classes: int, class_weights: Sequence[float] | 
         raise UsageError("a loss needs two classes or more", found=num_classes, expected="background counts as one")
     known = dict(signature(build).parameters)
     weights_wanted = known.pop("class_weights", None)
-    if unknown := sorted(set(options) - set(known)):
-        raise UsageError(
-            f"loss '{name}' has no option {', '.join(map(repr, unknown))}",
-            expected=f"one of {', '.join(known)}" if known else "no options",
-        )
+    _require_known(options, known, f"loss '{name}'")
     if class_weights is not None and weights_wanted is None:
         users = ", ".join(other for other, made in LOSSES.items() if "class_weights" in signature(made).parameters)
         raise UsageError(f"loss '{name}' does not use class weights", mend=f"leave them out, or use one of {users}")
@@ -81,3 +88,34 @@ def build_loss(name: str, *, num_classes: int, class_weights: Sequence[float] | 
             raise UsageError(f"loss '{name}' needs class weights", mend="give class_weights, one number a class")
         options["class_weights"] = check_class_weights(class_weights, num_classes)
     return Loss(name, num_classes, build(**options))
+
+
+def build_regulariser(name: str, **options: Any) -> Regulariser:
+    """The regulariser called `name`.
+
+    Args:
+        name: one of `REGULARISERS`.
+        **options: the keyword arguments of the function in `REGULARISERS`.
+
+    Returns:
+        `regulariser(logits N K *S, images N C *S) -> scalar`.
+
+    Raises:
+        UnknownName: none has that name.
+        UsageError: an option that it does not have, or a value it cannot have.
+
+    Example:
+        >>> build_regulariser("sparse-crf", tau=0.3).tau
+        0.3
+    """
+    build = lookup(REGULARISERS, name, "regulariser")
+    _require_known(options, signature(build).parameters, f"regulariser '{name}'")
+    return build(**options)
+
+
+def _require_known(options: Mapping[str, Any], known: Mapping[str, Any], whose: str) -> None:
+    if unknown := sorted(set(options) - set(known)):
+        raise UsageError(
+            f"{whose} has no option {', '.join(map(repr, unknown))}",
+            expected=f"one of {', '.join(known)}" if known else "no options",
+        )

@@ -24,12 +24,12 @@ from unetkit.dataset.patches import PatchSource
 from unetkit.dataset.splits import stored_split
 from unetkit.errors import RunError, UsageError
 from unetkit.files import is_temporary, sweep, write_json
-from unetkit.losses import build_loss
+from unetkit.losses import Regulariser, build_loss, build_regulariser
 from unetkit.pipeline.assess import evaluate
 from unetkit.pipeline.preparation import Options, Prepared, prepare
 from unetkit.pipeline.tuning import tune
 from unetkit.pipeline.validation import Validator
-from unetkit.plan import Plan, build_network, read_plan, write_plan
+from unetkit.plan import Plan, TrainingPlan, build_network, read_plan, write_plan
 from unetkit.separation import JointLoss
 from unetkit.training import Hooks, Outcome, RunFolder, Stopped, World, fit
 
@@ -220,6 +220,7 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
         foreground=training.foreground,
         seed=training.seed,
         objects=plan.separates,
+        seeds=plan.seeds,
     )
     names = split.val if world.leads else ()
     validate = Validator(dataset, names, plan, loss, device=world.device)
@@ -240,6 +241,7 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
         validate,
         run,
         world=world,
+        regulariser=_regulariser(training),
         deadline=deadline,
         spent=spent,
         hooks=hooks,
@@ -252,6 +254,11 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
     if world.leads and plan.separates:
         tune(run, dataset, split.val, hooks.say)
     return outcome
+
+
+def _regulariser(training: TrainingPlan) -> Regulariser | None:
+    name, options = training.regulariser, training.regulariser_options
+    return None if name == "none" else build_regulariser(name, **options)
 
 
 def _with_replans(plan: Plan, outcome: Outcome) -> Plan:

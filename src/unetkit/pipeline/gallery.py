@@ -15,12 +15,14 @@ from unetkit.dataset import Dataset
 from unetkit.dataset.folder import read_objects
 from unetkit.evaluation import Pair
 from unetkit.image import Image
+from unetkit.labels import is_partial
 from unetkit.metrics.confusion import confusion_matrix
 from unetkit.objects import ObjectMap, found_objects, label_components, with_classes
-from unetkit.pipeline.infer import match_channels, middle_plane
+from unetkit.pipeline.infer import match_channels
 from unetkit.pipeline.object_gallery import ObjectGallery, Scene
 from unetkit.pipeline.quality import Trial
 from unetkit.pipeline.validation import mean_dice
+from unetkit.pipeline.whole import middle_plane
 from unetkit.prediction import Predictor
 from unetkit.prediction.attention import attention
 from unetkit.report import AttentionSheet, Case, Suspect
@@ -88,9 +90,12 @@ class Gallery:
             if truth.ndim == 2:
                 places = suspicious_places(name, image, truth, labels, log_probabilities, classes)
                 self.suspects = sorted([*self.suspects, *places], key=lambda s: -s.score)[:SUSPECTS]
+            pair = Pair(name, sample.group, labels, truth, image.geometry)
+            if is_partial(truth, sample.marks):  # nobody drew whole objects
+                yield pair
+                continue
             true = read_objects(self.dataset, sample)
             self.objects += _objects(true, labels, classes, image.geometry.spacing)
-            pair = Pair(name, sample.group, labels, truth, image.geometry)
             if found is not None:
                 self.one_by_one.see(Scene(name, sample.group, image, found, true, truth != IGNORE, step))
                 pair = _with_objects(pair, found, true, several=len(classes) > 2)
@@ -117,8 +122,7 @@ def _case(name: str, picture: Bytes, truth: Bytes, labels: Bytes, score: float |
 
 def _thinned(objects: ObjectMap, step: int) -> ObjectMap:
     """The objects as the picture of a case shows them."""
-    ids = objects.ids if objects.ids.ndim == 2 else objects.ids[len(objects.ids) // 2]
-    return replace(objects, ids=ids[::step, ::step].copy())
+    return replace(objects, ids=middle_plane(objects.ids)[::step, ::step].copy())
 
 
 def _with_objects(pair: Pair, predicted: ObjectMap, truth: ObjectMap, *, several: bool) -> Pair:

@@ -103,7 +103,25 @@ def prepare(
     leaks = require_independent(dataset, split, allow_leakage=options.allow_leakage)
     split = limited(split, options)
     facts = fingerprint(dataset, split.train)
-    return Prepared(dataset, report, split, facts, plan_for(dataset, facts, options), leaks)
+    plan = plan_for(dataset, facts, options)
+    require_outlines(dataset, split, plan)
+    return Prepared(dataset, report, split, facts, plan, leaks)
+
+
+def require_outlines(dataset: Dataset, split: Split, plan: Plan) -> None:
+    """Refuse to learn where objects end from images in which nobody said so.
+
+    Raises:
+        UsageError: the plan separates objects, and images that train or choose the weights have marks.
+    """
+    marks = {name: dataset.sample(name).marks for name in (*split.train, *split.val)}
+    marked = [name for name, made in marks.items() if made is not None and made.marks]
+    if plan.separates and marked:
+        raise UsageError(
+            f"objects.separate={plan.objects.separate} learns from whole objects, and marks do not outline them",
+            found=f"{len(marked)} marked images, such as '{marked[0]}'",
+            mend="--set objects.separate=components, or paint masks for these images",
+        )
 
 
 def require_independent(dataset: Dataset, split: Split, *, allow_leakage: bool) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from unetkit.dataset.splits import stored_split
 from unetkit.errors import UnetkitError
 from unetkit.evaluation import Evaluation
 from unetkit.image import Image
+from unetkit.labels import WHOLE
 from unetkit.pipeline.gallery import Gallery
 from unetkit.plan import Plan, read_plan
 from unetkit.report import AugmentationSheet, ObjectSheet, ReportData
@@ -108,6 +109,11 @@ def _warnings(known: Mapping[str, Any], part: str, summary: Mapping[str, Any]) -
     warnings = [f"Training and test data are not independent: {leak}" for leak in leaks]
     if part in ("val", "train"):
         warnings.append(f"These are scores on the {part} images, which training has used: they are too good.")
+    if (share := summary.get("labelled_share", 1.0)) < WHOLE:
+        warnings.append(
+            f"Scores are taken on the labelled {share:.1%} of the pixels alone. What lies between the "
+            "labels, where outlines are, was not judged: for a score of whole masks, paint a few for the test."
+        )
     if summary["images"] < FEW:
         warnings.append(f"Only {summary['images']} images were scored: the intervals are rough.")
     return warnings
@@ -118,7 +124,9 @@ def _sheet(dataset: Dataset, split: Split, plan: Plan, count: int = 12) -> Augme
     if plan.data.spatial_dims != 2:
         return None
     try:
-        source = PatchSource(dataset, split.train[:8], plan.normalization, foreground=0.5, seed=plan.training.seed)
+        source = PatchSource(
+            dataset, split.train[:8], plan.normalization, foreground=0.5, seed=plan.training.seed, seeds=plan.seeds
+        )
     except UnetkitError:  # none of these few images has a labelled pixel: there is nothing to show
         return None
     images, target, valid = training_batch(plan, source, 0, range(count), torch.device("cpu"))

@@ -12,6 +12,7 @@ from unetkit.augment import AugmentationSettings
 from unetkit.dataset.fingerprint import Fingerprint
 from unetkit.dataset.normalize import NormalizationPlan
 from unetkit.errors import MissingExtra, UsageError
+from unetkit.labels import SeedsPlan
 from unetkit.models.blocks import FIXED_AT_PREDICTION
 from unetkit.plan.network import build_network
 from unetkit.plan.probe import native_bfloat16, step_seconds
@@ -130,6 +131,7 @@ def _assembled(draft: Draft, num_classes: int) -> Plan:
         normalization=NormalizationPlan(**draft.values["normalization"]),
         model=ModelPlan(**draft.values["model"]),
         training=TrainingPlan(steps=1, validate_every=1, **draft.values["training"]),
+        seeds=SeedsPlan(**draft.values["seeds"]),
         augmentation=AugmentationSettings(**draft.values["augmentation"]),
         objects=ObjectsPlan(**draft.values["objects"]),
         prediction=PredictionPlan(**draft.values["prediction"]),

@@ -28,6 +28,12 @@ TOUCHING = 0.15
 CROWDED = 20
 """Objects an image; with gaps thinner than a third of an object they are meant to be told apart, numbered or not."""
 
+MOSTLY = 0.5
+"""From this share of partly labelled images on, a regulariser comes into question."""
+
+POINT_RADIUS = 2.0
+"""Pixels around a point that belong to its object however small that is."""
+
 MIXED = 2.0
 """A modality spread above this means images of different kinds, dark field beside bright field."""
 
@@ -49,7 +55,8 @@ class Draft:
     wanted: str | None = None
     values: dict[str, dict[str, Any]] = field(
         default_factory=lambda: {
-            section: {} for section in ("model", "training", "augmentation", "normalization", "objects", "prediction")
+            section: {}
+            for section in ("model", "training", "seeds", "augmentation", "normalization", "objects", "prediction")
         }
     )
     reasons: dict[str, str] = field(default_factory=dict)
@@ -137,7 +144,8 @@ def intensities(draft: Draft) -> None:
 def model(draft: Draft) -> None:
     """A pretrained encoder for colour photographs of things that are not thin, else a plain U-Net."""
     facts = draft.facts
-    width = median([width for width in facts.thickness[1:] if width > 0] or [0.0])
+    known = [width for width in facts.thickness[1:] if width > 0]
+    width = median(known or [0.0])
     colourful = facts.channels == 3 and facts.colour > COLOURFUL
     if draft.wanted is not None:
         lookup(MODELS, draft.wanted, "model")
@@ -148,6 +156,8 @@ def model(draft: Draft) -> None:
         draft.put("model.name", "unet", "images of different kinds: photographs prepare an encoder for few of them")
     elif colourful and width >= WIDE:
         draft.put("model.name", "unet-lite0", "colour photographs: an encoder pretrained on photographs knows them")
+    elif colourful and not known and facts.partial:
+        draft.put("model.name", "unet", "no whole object is labelled: nobody knows if they are wide enough for another")
     elif colourful:
         thin = f"structures of about {width:.0f} px"
         draft.put("model.name", "unet", f"{thin} are finer than the first level of a pretrained encoder")
@@ -185,6 +195,28 @@ def loss(draft: Draft) -> None:
     draft.put("training.foreground", 0.33, "a third of the patches is made to hold a rare class")
 
 
+def few_labels(draft: Draft) -> None:
+    """How labels are used that do not show whole objects."""
+    facts = draft.facts
+    if not facts.partial:
+        return
+    partial = f"{facts.partial} of {facts.labelled} images are labelled in part"
+    draft.reasons["training.loss"] += f"; {partial}: on the labelled pixels alone"
+    draft.reasons["training.foreground"] += "; where an image is labelled in part, every patch holds some label"
+    if facts.partial >= MOSTLY * facts.labelled:
+        why = "'sparse-crf' lost more often than it won on scribbles, points and boxes, measured (decision 0021)"
+        draft.put("training.regulariser", "none", why)
+    if "point" in facts.marked:
+        radius, why = POINT_RADIUS, "small, as nobody outlined an object"
+        if sizes := [size.median for size in facts.object_sizes if size.objects]:
+            radius = max(POINT_RADIUS, round(min(sizes) / 4, 1))
+            why = "half the radius of the objects in whole masks"
+        draft.put("seeds.point_radius", radius, f"points grow to discs (px), at most half way to the next; {why}")
+        draft.put("seeds.point_borders", True, "half way between points is background, where all objects have one")
+    if "box" in facts.marked:
+        draft.put("seeds.box_core", 0.2, "the middle fifth of a box is its class; the rest of its inside stays open")
+
+
 def optimization(draft: Draft) -> None:
     """AdamW with a rate that falls to zero when the time is over."""
     draft.put("training.optimizer", "adamw", "reaches a good score in the fewest steps")
@@ -199,7 +231,9 @@ def objects(draft: Draft) -> None:
     size = facts.object_sizes[0] if len(facts.object_sizes) == 1 else None
     crowd = size.objects / min(facts.labelled, MAX_MASKS) if size is not None else 0.0
     gap = facts.thickness[0]
-    if facts.numbered and facts.touching_share > TOUCHING:
+    if facts.marked:
+        draft.put("objects.separate", "components", "connected regions are objects: marks do not show where others end")
+    elif facts.numbered and facts.touching_share > TOUCHING:
         share = f"{facts.touching_share:.0%} of their edges touch another"
         draft.put("objects.separate", "boundary", f"objects are numbered and {share}: a rim is learnt between them")
     elif facts.numbered:
@@ -227,6 +261,7 @@ RULES: tuple[Callable[[Draft], None], ...] = (
     intensities,
     model,
     loss,
+    few_labels,
     optimization,
     objects,
     prediction,

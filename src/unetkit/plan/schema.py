@@ -14,7 +14,8 @@ from unetkit.augment import AugmentationSettings
 from unetkit.dataset.normalize import NormalizationPlan
 from unetkit.errors import FileError, UsageError
 from unetkit.files import write_text
-from unetkit.losses import LOSSES
+from unetkit.labels import SeedsPlan
+from unetkit.losses import LOSSES, build_regulariser
 from unetkit.models import MODELS
 from unetkit.registry import lookup
 from unetkit.separation import SEPARATORS, Separator
@@ -87,6 +88,9 @@ class TrainingPlan(_Section):
         loss: a registered name.
         loss_options: keyword arguments of that loss, such as {gamma: 2.0} for "focal".
         class_weights: one a class, for the losses that take them.
+        regulariser: what the pixels that nobody labelled add to the loss: a registered name, or "none".
+        regulariser_weight: of it beside the loss.
+        regulariser_options: its keyword arguments, such as {tau: 0.3}.
         deep_supervision: whether coarser levels are trained too, each level with half the weight of the one before.
         foreground: share of the patches made to hold a rare class.
         ema: decay of the moving average of the weights that is validated and kept; 0 for none.
@@ -113,6 +117,9 @@ class TrainingPlan(_Section):
     loss: str = "ce+dice"
     loss_options: dict[str, float | bool | str] = Field(default_factory=dict)
     class_weights: tuple[float, ...] | None = None
+    regulariser: str = "none"
+    regulariser_weight: float = Field(1.0, gt=0)
+    regulariser_options: dict[str, float] = Field(default_factory=dict)
     deep_supervision: bool = False
     foreground: float = Field(0.33, ge=0, le=1)
     ema: float = Field(0.0, ge=0, lt=1)
@@ -158,6 +165,7 @@ class Plan(_Section):
     normalization: NormalizationPlan = NormalizationPlan()
     model: ModelPlan
     training: TrainingPlan
+    seeds: SeedsPlan = SeedsPlan()
     augmentation: AugmentationSettings
     objects: ObjectsPlan = ObjectsPlan()
     prediction: PredictionPlan = PredictionPlan()
@@ -301,6 +309,8 @@ def _validated(values: Any, source: str | PathLike[str], kind: type[FileError] |
             expected="model.name=unet-lite0, or unet-timm with model.pretrained=true and model.weights=FILE",
         )
     lookup(LOSSES, plan.training.loss, "loss")
+    if plan.training.regulariser != "none":
+        build_regulariser(plan.training.regulariser, **plan.training.regulariser_options)
     lookup(SEPARATORS, plan.objects.separate, "way of separating objects")
     if len(plan.training.patch) != plan.data.spatial_dims:
         raise kind(

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from unetkit.augment import augment, source_size
 from unetkit.dataset.patches import PatchSource
 from unetkit.errors import RunError, UsageError
+from unetkit.losses import Regulariser
 from unetkit.models import Segmenter
 from unetkit.plan import Plan, TrainingPlan
 from unetkit.training.hooks import Hooks, Stopped
@@ -56,6 +57,7 @@ def fit(
     run: RunFolder,
     *,
     world: World,
+    regulariser: Regulariser | None = None,
     deadline: float | None = None,
     spent: float = 0.0,
     hooks: Hooks | None = None,
@@ -73,6 +75,7 @@ def fit(
         validate: gives (loss, score) of a model.
         run: where files go.
         world: this process among the others.
+        regulariser: takes (logits, images); added to the loss, with the plan's weight.
         deadline: `time.monotonic()` at which to be done, or None when the plan's steps alone count.
         spent: seconds of the run before this call; a resumed run brings its own.
         hooks: progress, messages, and the wish to stop.
@@ -95,7 +98,7 @@ def fit(
         while not outcome.ended:
             stopping = False
             if not outcome.due(every):  # else it was stopped between a step and its validation
-                _step(state, network, plan, source, loss, world)
+                _step(state, network, plan, source, loss, regulariser, world)
                 outcome.seconds = earlier + monotonic() - began
                 _replan(outcome, world.agree(clock.corrected(outcome.step, outcome.total, every)), hooks)
                 stopping = bool(world.agree(hooks.stop()))
@@ -141,7 +144,15 @@ def _optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, training.learning_rate)
 
 
-def _step(state: State, network: nn.Module, plan: Plan, source: PatchSource, loss: Criterion, world: World) -> None:
+def _step(
+    state: State,
+    network: nn.Module,
+    plan: Plan,
+    source: PatchSource,
+    loss: Criterion,
+    regulariser: Regulariser | None,
+    world: World,
+) -> None:
     """One optimiser step on the loss of the joint batch."""
     training, outcome, device, began = plan.training, state.outcome, world.device, monotonic()
     state.model.train()
@@ -156,6 +167,9 @@ def _step(state: State, network: nn.Module, plan: Plan, source: PatchSource, los
         levels = network(images)
     logits = [world.gather(level.float()) for level in levels]
     value = deep_loss(loss, logits, world.gather(target), world.gather(valid))
+    if regulariser is not None:
+        classes = logits[0][:, : plan.data.num_classes]
+        value = value + training.regulariser_weight * regulariser(classes, world.gather(images))
     state.optimizer.zero_grad(set_to_none=True)
     state.scaler.scale(value).backward()  # type: ignore[no-untyped-call]
     for parameter in held:
