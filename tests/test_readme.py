@@ -55,7 +55,7 @@ def test_the_commands_and_the_python_code_run(workplace: Path, capsys: pytest.Ca
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 0, f"{command}\n{result.output}"
     assert (workplace / "runs/first/report.html").is_file()
-    assert sorted(path.name for path in (workplace / "predicted").iterdir()) == ["a.png", "b.png"]
+    assert sorted(path.name for path in (workplace / "predicted").iterdir()) == ["a.png", "b.png", "quality.csv"]
     assert len(list((workplace / "runs").glob("*-DATA-compared/comparison.html"))) == 1
     assert (workplace / "runs/first/export/first.pt2").is_file()
     (code,) = blocks("python")

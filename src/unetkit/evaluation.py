@@ -302,16 +302,17 @@ def write_evaluation(folder: str | PathLike[str], evaluation: Evaluation) -> Non
     Raises:
         FileError: the folder cannot be written.
     """
-    write_text(Path(folder) / "per_image.csv", _table(COLUMNS, evaluation.rows))
+    write_text(Path(folder) / "per_image.csv", csv_text(COLUMNS, evaluation.rows))
     of_objects = Path(folder) / "per_image_objects.csv"
     if evaluation.objects:
-        write_text(of_objects, _table(OBJECT_COLUMNS, evaluation.objects))
+        write_text(of_objects, csv_text(OBJECT_COLUMNS, evaluation.objects))
     else:
         of_objects.unlink(missing_ok=True)  # of an earlier scoring
     write_json(Path(folder) / "summary.json", evaluation.summary)
 
 
-def _table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Rows as CSV: numbers with six figures, empty cells for NaN and None."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()

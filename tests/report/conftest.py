@@ -10,6 +10,7 @@ from unetkit.classes import Classes
 from unetkit.metrics.instances import score_objects, summarise
 from unetkit.objects import with_classes
 from unetkit.report import AttentionSheet, AugmentationSheet, Case, ErrorCrop, ObjectSheet, ReportData, Suspect
+from unetkit.report.quality_charts import QualitySheet
 
 HOSTILE = "\"><script>alert(1)</script>'&"
 
@@ -62,6 +63,18 @@ def object_sheet(names: tuple[str, ...], crop: np.ndarray) -> ObjectSheet:
     return ObjectSheet(rows, values, [(HOSTILE, 3, 4)], [ErrorCrop(HOSTILE, [HOSTILE], crop, crop)])
 
 
+def make_quality() -> QualitySheet:
+    """Judgements of which one is flagged and one undefined."""
+    image = {"image": HOSTILE, "expected_dice": 0.8, "low": 0.6, "high": 0.9, "agreement": 0.9, "distance": 0.5}
+    images = [
+        {**image, "dice": 0.7, "flag": ""},
+        {**image, "dice": 0.5, "expected_dice": 0.4, "low": 0.2, "distance": 3.0, "flag": HOSTILE},
+        {**image, "dice": float("nan"), "expected_dice": float("nan"), "flag": ""},
+    ]
+    bins = [{"share": 0.25, "confidence": 0.6, "accuracy": 0.5}, {"share": 0.75, "confidence": 0.95, "accuracy": 0.9}]
+    return QualitySheet(images, 0.8, 1.3, bins, 0.05, bins, 0.01)
+
+
 def make_report(
     *, cases: int = 3, size: int = 64, names: tuple[str, ...] = ("background", "cell", HOSTILE)
 ) -> ReportData:
@@ -94,6 +107,7 @@ def make_report(
             "classes": dict.fromkeys(names[1:], metrics), "pooled_iou": dict.fromkeys(names, 0.8), "mean_iou": 0.7,
             "confusion": counts.tolist(), "class_names": list(names), "worst": [], "objects": object_scores(names),
         },
+        quality=make_quality(),
         objects=object_sheet(names, shown[0].image),
         cases=[*shown, unlabelled],
         attention=AttentionSheet(HOSTILE, shown[0].image, {1: rng.random((-(-size // 2),) * 2)}),

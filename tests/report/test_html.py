@@ -22,6 +22,7 @@ SECTIONS = (
     "plan",
     "training",
     "scores",
+    "trust",
     "confusion",
     "objects",
     "images",

@@ -165,6 +165,9 @@ class PredictionDisplay:
         name = result.name or "all images"
         for line in (*result.notes, *_counts(result)) if not self.quiet else ():
             self.console.print(f"{name}: {line}", markup=False, highlight=False, soft_wrap=True)
+        if result.judgement and result.judgement.flag and not self.quiet:
+            flag = f"{name}: warning: {result.judgement.flag}"
+            self.console.print(flag, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _counts(result: Prediction) -> Iterator[str]:

@@ -36,7 +36,9 @@ def predict(
     run: Run,
     inputs: Annotated[list[Path], typer.Argument(help="Image files and folders of images.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
-    save: Annotated[str, typer.Option(help="Any of labels, probabilities, overlay, objects, with commas.")] = "labels",
+    save: Annotated[
+        str, typer.Option(help="Any of labels, probabilities, calibrated, overlay, objects, with commas.")
+    ] = "labels",
     form: Annotated[
         str | None,
         typer.Option("--as", metavar="FORM", help="One of png, tif, npy, zarr, cog.  [default: like the image]"),
@@ -135,7 +137,8 @@ def _say(results: Sequence[Prediction], out: Path, *, as_json: bool) -> None:
     counted = {result.name: result.objects for result in results if result.objects is not None}
     if as_json:
         found = {"objects": {name: asdict(one) for name, one in counted.items()}} if counted else {}
-        say_json({"written": written, "faults": faults, **found})
+        flags = {one.name: one.judgement.flag for one in results if one.judgement and one.judgement.flag}
+        say_json({"written": written, "faults": faults, "flags": flags, **found})
         return
     if counted:
         typer.echo(objects_line(list(counted.values())))

@@ -19,6 +19,8 @@ from unetkit.files import write_json, write_text
 from unetkit.formats import write_image
 from unetkit.pipeline.gallery import Gallery
 from unetkit.pipeline.loading import load_predictor, member_runs
+from unetkit.pipeline.quality import known_qualities
+from unetkit.pipeline.quality.fit import require_quality
 from unetkit.pipeline.story import tell
 from unetkit.report import ObjectSheet, curves_svg, write_report
 from unetkit.report.object_overlay import paint_objects
@@ -55,6 +57,8 @@ def evaluate(
 ) -> Assessment:
     """Score a run's model and write its table, overlays and report.
 
+    Where the run does not know yet how far its predictions can be trusted, its validation images tell that first.
+
     The scores on the run's test images (where there are none, its val images) stand in RUN/test/ (RUN/val/) and in
     RUN/report.html; any others have a folder of their own with a report of their own.
 
@@ -77,11 +81,14 @@ def evaluate(
         {'mean': 0.91, 'low': 0.88, 'high': 0.93, 'n': 6}
     """
     scope = find_scope(run, data, split)
+    for member in scope.members:
+        require_quality(member, scope.dataset, device=device)
     gallery = Gallery(scope.dataset, images=sum(len(names) for _, names in scope.jobs))
     pairs = (
         pair
         for path, names in scope.jobs
-        for pair in gallery.predicted(names, load_predictor(path, device=device, augment=augment))
+        for predictor in [load_predictor(path, device=device, augment=augment)]
+        for pair in gallery.predicted(names, gallery.trial.of(predictor, known_qualities(RunFolder(path))))
     )
     evaluation = evaluate_pairs(pairs, scope.dataset.classes)
     folder, members = scope.run, scope.members
@@ -158,6 +165,7 @@ def _data_folder(run: RunFolder, stated: str | PathLike[str] | None) -> Path:
 def _write(folder: Path, evaluation: Evaluation, gallery: Gallery, objects: ObjectSheet | None) -> None:
     write_evaluation(folder, evaluation)
     write_json(folder / "objects.json", gallery.objects)
+    gallery.trial.write(folder)
     classes = gallery.dataset.classes
     for case in gallery.cases:
         if case.objects is None:

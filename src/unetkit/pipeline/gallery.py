@@ -20,6 +20,7 @@ from unetkit.metrics.confusion import confusion_matrix
 from unetkit.objects import ObjectMap, found_objects, label_components, with_classes
 from unetkit.pipeline.infer import match_channels
 from unetkit.pipeline.object_gallery import ObjectGallery, Scene
+from unetkit.pipeline.quality import Trial
 from unetkit.pipeline.validation import mean_dice
 from unetkit.pipeline.whole import middle_plane
 from unetkit.prediction import Predictor
@@ -51,6 +52,7 @@ class Gallery:
         images: how many there will be.
 
     Attributes:
+        trial: what the predictions say of themselves, compared with the truth.
         cases: the worst images, worst first.
         one_by_one: the objects that were told apart, and what is wrong with them.
         attention: where the network looks on the worst of them; None for one that cannot tell.
@@ -60,6 +62,7 @@ class Gallery:
 
     def __init__(self, dataset: Dataset, *, images: int = CASES) -> None:
         self.dataset = dataset
+        self.trial = Trial()
         self.one_by_one = ObjectGallery(dataset.classes.names, images, CASES)
         self.cases: list[Case] = []
         self.attention: AttentionSheet | None = None
@@ -75,6 +78,7 @@ class Gallery:
             truth = self.dataset.read_labels(sample).labels
             labels, outputs = predictor.labels_and_outputs(image)
             log_probabilities = np.log(outputs[: len(classes)].clip(1e-12))
+            self.trial.compare(name, labels, log_probabilities, truth)
             step = -(-max(image.shape) // LARGEST) if truth.ndim == 2 else 1
             picture = to_rgb(replace(image, pixels=image.pixels[..., ::step, ::step]))
             score = mean_dice(confusion_matrix(labels, truth, len(classes)))

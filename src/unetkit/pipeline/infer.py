@@ -24,6 +24,7 @@ from unetkit.pipeline.loading import load_predictor, member_runs, trained_type
 from unetkit.pipeline.numbering import numbering_of
 from unetkit.pipeline.object_files import Counted, ObjectFiles, object_files
 from unetkit.pipeline.object_options import ObjectOptions, require_possible
+from unetkit.pipeline.quality import Judgement, Judging
 from unetkit.pipeline.results import Results
 from unetkit.pipeline.targets import (
     FORM_NEEDS,
@@ -72,6 +73,7 @@ class Prediction:
         fault: why there are none.
         notes: what the user should know.
         objects: how many objects there are, where they were asked for.
+        judgement: what the prediction is worth; None where the run does not know.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Prediction:
     fault: UnetkitError | None = None
     notes: tuple[str, ...] = ()
     objects: Counted | None = None
+    judgement: Judgement | None = None
 
 
 def predict(
@@ -100,9 +103,10 @@ def predict(
     Args:
         run: folder that `train` wrote.
         inputs: image files, and folders, whose images (sub-folders included) keep their place below `out`.
-        out: folder for the results: NAME.png or NAME.tif (labels), NAME_probabilities.tif, NAME_overlay.png,
-            NAME_objects.tif and NAME_objects.csv.
-        save: any of "labels", "probabilities", "overlay", "objects".
+        out: folder for the results: NAME.png or NAME.tif (labels), NAME_probabilities.tif, NAME_calibrated.tif,
+            NAME_overlay.png, NAME_objects.tif and NAME_objects.csv; and quality.csv, what each prediction is worth.
+        save: any of "labels", "probabilities", "calibrated" (probabilities at the run's temperature), "overlay",
+            "objects".
         overwrite: whether results that exist may be replaced.
         skip_existing: whether images whose results all exist are passed over.
         form: a name in `FORMS`, of labels, probabilities and numbered objects; None: Zarr, NPY and TIFF images give
@@ -145,14 +149,16 @@ def predict(
     trained, approximation = trained_type(members[0]), Approximation(predictor)
     work = _Work(predictor, approximation, classes, trained, jobs, save, form, match_spacing, progress)
     options = replace(options, formats=options.formats if len(done) < len(jobs) else ())
-    with object_files(out, options, classes, overwrite=overwrite, summing=summing) as files:
+    judging = Judging(RunFolder(run), predictor, out, needed="calibrated" in save)
+    with judging, object_files(out, options, classes, overwrite=overwrite, summing=summing) as files:
         for name, path in jobs.items():
             try:
                 if name in done:
                     files.remember(name, path, targets[name])
                 else:
-                    notes = work.predict(name, targets[name], out / name, files)
-                    yield Prediction(name, tuple(targets[name].values()), None, notes, files.counted.get(name))
+                    notes = work.predict(name, targets[name], out / name, files, judging.temperature) + judging.notes()
+                    written, judgement = tuple(targets[name].values()), judging.take_up(name)
+                    yield Prediction(name, written, None, notes, files.counted.get(name), judgement)
             except InputError as error:
                 yield Prediction(name, fault=error)
         last = files.write_summary(out / SUMMARY, groups)
@@ -202,7 +208,9 @@ class _Work:
     match_spacing: bool
     progress: Progress
 
-    def predict(self, name: str, targets: Targets, base: Path, files: ObjectFiles) -> tuple[str, ...]:
+    def predict(
+        self, name: str, targets: Targets, base: Path, files: ObjectFiles, temperature: float
+    ) -> tuple[str, ...]:
         """Predict one image and write its results; returns what the user should know."""
         predictor, path, plan = self.predictor, self.jobs[name], self.predictor.plan
         opened = self._opened(path)
@@ -211,7 +219,9 @@ class _Work:
             require_holding(name, source.shape, source.geometry, files.options.formats)
         numbering = numbering_of(predictor, self.classes, source.shape, seen.shape)
         format = "cog" if self.form == "cog" else None
-        results = Results(name, path, opened.pixels, source, self.classes, targets, numbering, files, format)
+        results = Results(
+            name, path, opened.pixels, source, self.classes, targets, numbering, files, format, temperature
+        )
         notes = _scale_notes(source, seen, plan)
         notes += type_notes(source.dtype, self.trained, {way.kind for way in predictor.ways})
         told = partial(_tell, self.progress, name, math.prod(source.shape))
@@ -224,7 +234,7 @@ class _Work:
 
     def _opened(self, path: Path) -> _Opened:
         plan = self.predictor.plan
-        shape, pixel_bytes = None, 4 * plan.outputs if "probabilities" in self.save else 1
+        shape, pixel_bytes = None, 4 * plan.outputs if {"probabilities", "calibrated"} & set(self.save) else 1
         if plan.separates or "objects" in self.save:
             pixel_bytes = 4 * (1 + plan.outputs) + DECODING
         if self.match_spacing:

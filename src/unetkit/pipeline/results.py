@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from unetkit.dataset.numbered import numbers_in_file
 from unetkit.files import scratch, writing
 from unetkit.formats import Streamed, check_streamed, write_image, write_streamed
 from unetkit.image import Array, Image
+from unetkit.metrics.reliability import calibrated
 from unetkit.objects import ObjectMap, fewest_bits
 from unetkit.pipeline import object_files
 from unetkit.pipeline.missing import classes_with_missing
@@ -49,6 +51,7 @@ class Results:
         numbering: how objects are told apart.
         objects: what writes them; None where nothing of them is asked for.
         format: of labels, probabilities and objects, where their suffix does not say it.
+        temperature: of the calibrated probabilities.
     """
 
     name: str
@@ -60,6 +63,12 @@ class Results:
     numbering: Numbering
     objects: ObjectFiles | None = None
     format: str | None = None
+    temperature: float = 1.0
+
+    @property
+    def of_probabilities(self) -> list[str]:
+        """Those of the targets that are class probabilities."""
+        return [kind for kind in ("probabilities", "calibrated") if kind in self.targets]
 
     @property
     def outlines_objects(self) -> bool:
@@ -75,7 +84,7 @@ class Results:
     @property
     def needs_probabilities(self) -> bool:
         """Whether any result is made of more than labels."""
-        return "probabilities" in self.targets or self.needs_objects
+        return bool(self.of_probabilities) or self.needs_objects
 
     def write_objects(self, objects: ObjectMap) -> tuple[str, ...]:
         """Write what was asked of the objects, all of them; what a rule removes is 0 in them from then on.
@@ -95,8 +104,8 @@ class Results:
             shape = (3 if coloured else 1, *self.source.shape)
             labels = Streamed(shape, dtype, nothing, self.source.geometry, mask=True)
             check_streamed(self.targets["labels"], labels, format=self.format)
-        if "probabilities" in self.targets:
-            check_streamed(self.targets["probabilities"], self._probabilities(nothing), format=self.format)
+        for kind in self.of_probabilities:
+            check_streamed(self.targets[kind], self._probabilities(nothing), format=self.format)
         if "objects" in self.targets:
             object_files.require_writable(self.targets["objects"], self.source, self.format)
 
@@ -144,6 +153,8 @@ class Results:
             results[self.targets["labels"]] = self._labels(parts, numbered)
         if "probabilities" in self.targets:
             results[self.targets["probabilities"]] = self._probabilities(parts.probabilities)
+        if "calibrated" in self.targets:
+            results[self.targets["calibrated"]] = self._probabilities(partial(self._calibrated, parts))
         total = sum(math.prod(result.shape) for result in results.values())
         seen = 0
         for path, result in results.items():
@@ -162,6 +173,12 @@ class Results:
         geometry = source.geometry.with_nodata(None if source.nodata is None else math.nan)
         shape, dtype = (self.numbering.num_classes, *source.shape), np.dtype(np.float32)
         return Streamed(shape, dtype, read, geometry, mask=False, channels=names)
+
+    def _calibrated(self, parts: Parts, channel: int, window: Window) -> Array:
+        """Of one class, *window; at another temperature it depends on all of them."""
+        own = np.stack([parts.probabilities(each, window) for each in range(self.numbering.num_classes)])
+        probabilities: Array = calibrated(own, self.temperature)[channel]
+        return probabilities
 
     def _labels(self, parts: Parts, numbered: Numbered | None) -> Streamed:
         """The label file as the training masks were written."""

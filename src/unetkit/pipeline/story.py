@@ -72,6 +72,7 @@ def tell(
         history=history,
         best_step=facts.get("step"),
         summary=evaluation.summary,
+        quality=gallery.trial.sheet(),
         objects=objects,
         cases=gallery.cases,
         attention=gallery.attention,

@@ -13,7 +13,7 @@ from unetkit.formats import files_below, is_image_path
 from unetkit.pipeline.object_options import ObjectOptions
 from unetkit.vector.write import own_files
 
-SAVES = ("labels", "probabilities", "overlay", "objects")
+SAVES = ("labels", "probabilities", "calibrated", "overlay", "objects")
 
 FORMS = {"png": ".png", "tif": ".tif", "npy": ".npy", "zarr": ".zarr", "cog": ".tif"}
 """What results can be asked for as: name and suffix."""
@@ -84,6 +84,7 @@ def targets_of(
     endings = {
         "labels": label,
         "probabilities": f"_probabilities{rich}",
+        "calibrated": f"_calibrated{rich}",
         "overlay": "_overlay.png",
         "objects": f"_objects{rich}",
         "table": f"_objects.{options.table}",

@@ -14,6 +14,7 @@ from unetkit.classes import IGNORE, Classes
 from unetkit.dataset.numbered import numbers_in_file
 from unetkit.formats import write_image, write_mask
 from unetkit.image import Image, without_data
+from unetkit.metrics.reliability import calibrated
 from unetkit.objects import ObjectMap, fewest_bits, label_components, with_classes
 from unetkit.pipeline.approximation import Approximation
 from unetkit.pipeline.missing import classes_with_missing
@@ -68,10 +69,11 @@ def predict_whole(
     if outputs is not None and results.needs_objects:
         parts = InMemory(labels, outputs)
         objects = find_objects(results.numbering.of(parts), parts, source.shape)
-    if outputs is not None and "probabilities" in targets:
+    for kind in results.of_probabilities:
+        assert outputs is not None
+        numbers = outputs[:count] if kind == "probabilities" else calibrated(outputs[:count], results.temperature)
         geometry = image.geometry.with_nodata(None if image.nodata is None else math.nan)
-        path, names = targets["probabilities"], classes.names
-        write_image(path, outputs[:count], geometry=geometry, channels=names, format=results.format)
+        write_image(targets[kind], numbers, geometry=geometry, channels=classes.names, format=results.format)
     if "labels" in targets:
         write_labels(targets["labels"], labels, classes, image, format=results.format, objects=objects)
     if "objects" in targets:

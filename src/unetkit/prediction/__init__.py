@@ -1,7 +1,9 @@
 """Prediction: a trained network applied to images of any size."""
 
+from unetkit.prediction.belief import Belief
 from unetkit.prediction.deviation import deviation
 from unetkit.prediction.fastest import choose_runtime
+from unetkit.prediction.features import features
 from unetkit.prediction.journal import Journal
 from unetkit.prediction.piece import Piece, to_labels
 from unetkit.prediction.predictor import WHOLE, Predictor
@@ -12,6 +14,7 @@ from unetkit.prediction.tiles import Tile, tiles
 
 __all__ = [
     "WHOLE",
+    "Belief",
     "Journal",
     "OwnGrid",
     "Piece",
@@ -21,6 +24,7 @@ __all__ = [
     "best_tile",
     "choose_runtime",
     "deviation",
+    "features",
     "measure_source",
     "open_source",
     "require_finite",

@@ -23,12 +23,13 @@ from unetkit.models.base import LONGEST_HALO
 from unetkit.objects import ObjectMap
 from unetkit.plan import Plan
 from unetkit.prediction.ahead import ahead
+from unetkit.prediction.belief import Belief
 from unetkit.prediction.blend import blended, overlapping
 from unetkit.prediction.fold import folded
 from unetkit.prediction.piece import Piece, Prepared, constant, normalized, to_labels
 from unetkit.prediction.source import Source, require_match, source_of
 from unetkit.prediction.tiles import Edges, Tile, Window, edges_of, tiles
-from unetkit.prediction.views import as_logits, as_probabilities, flips_of, mean_of_views
+from unetkit.prediction.views import Voter, as_logits, as_probabilities, flips_of, mean_of_voters
 from unetkit.registry import lookup
 from unetkit.runtimes import PRECISIONS, Network, first_usable, open_network
 from unetkit.separation import Decoding, decode
@@ -69,6 +70,7 @@ class Predictor:
         networks: the same with what a runtime has to know of them.
         asked, runtime: the runtime that was asked for, which may be "auto", and that at work.
         settled: whether the one at work is to stay.
+        belief: gathers what parts of an image say of themselves, where one is set.
         plan: the first one, for what they have in common.
         grid, halo: pixels; tiles that start at multiples of the one and are read with the other suit every network.
         exact: whether such tiles give what one pass over the whole image gives, to floating-point rounding.
@@ -104,6 +106,7 @@ class Predictor:
             for model, level in zip(models, levels, strict=True)
         ]
         self.augment = augment
+        self.belief: Belief | None = None
         self.decoding = decoding or Decoding(self.plan.separator.seed)
         self.tile = self.plan.prediction.tile if tile is None else tile
         if self.tile < 0:
@@ -247,6 +250,8 @@ class Predictor:
             FileError: wrong number of channels or dimensions, or NaN pixels.
         """
         self.require_match(source)
+        if self.belief is not None:
+            self.belief.begin(source, statistics)
         size = tile or self.tile_for(source.shape)
         views = self._views(part_of or source.shape)
         if not self.approximates(source.shape, tile=size):
@@ -263,7 +268,9 @@ class Predictor:
                     return torch.full((self.plan.outputs, *pixels.shape[1:]), 1 / self.plan.data.num_classes)
                 return as_probabilities(self._logits(normalized(pixels, statistics), views), self.plan.data.num_classes)
 
-            for strip, mean in blended(self._windows(source.shape, size), predict, done=done):
+            side, overlap = self.window_side(size), self.overlap(size)
+            windows = [overlapping(extent, side, overlap, self.grid) for extent in source.shape]
+            for strip, mean in blended(windows, predict, done=done):
                 missing = without_data(source.read(strip), source.nodata) if find_missing else None
                 yield self._piece(strip, as_logits(mean, self.plan.data.num_classes), missing)
 
@@ -285,9 +292,8 @@ class Predictor:
         """How long one pass over a square (cube) of that side takes, as measured."""
         shape = (side,) * self.plan.data.spatial_dims
         pixels = {way: torch.zeros(1, self.plan.data.channels, *shape) for way in self.ways}
-        views = self._views(shape)
         started = perf_counter()
-        self._logits(pixels, views)
+        self._logits(pixels, self._views(shape))
         return perf_counter() - started
 
     def measure(self, image: Image) -> dict[NormalizationPlan, Statistics]:
@@ -333,9 +339,6 @@ class Predictor:
         empty = missing is not None and bool(missing.all())
         return tile, None if empty else normalized(pixels, statistics), missing
 
-    def _windows(self, shape: Sequence[int], size: int) -> list[list[slice]]:
-        return [overlapping(extent, self.window_side(size), self.overlap(size), self.grid) for extent in shape]
-
     def window_side(self, size: int) -> int:
         """The side of overlapping windows for a wanted size: two grid cells or more, so that they can overlap."""
         return max(-(-size // self.grid), 2) * self.grid
@@ -358,15 +361,13 @@ class Predictor:
         """
         if len(self.models) == len(views[0]) == 1:
             return self.engines[0](pixels[self.plan.normalization])[0]
-        count = self.plan.data.num_classes
-        each = (
-            mean_of_views(engine, plan, pixels[plan.normalization], model.grid, flips)
-            for engine, plan, model, flips in zip(self.engines, self.plans, self.models, views, strict=True)
-        )
-        return as_logits(torch.stack(list(each)).mean(0), count)
+        voters = map(Voter, self.engines, self.plans, (model.grid for model in self.models), views)
+        return mean_of_voters(voters, pixels, self.plan.data.num_classes, self.belief)
 
     def _piece(self, window: Window, outputs: Tensor, missing: npt.NDArray[np.bool_] | None) -> Piece:
         count = self.plan.data.num_classes
+        if self.belief is not None:
+            self.belief.add(outputs[:count], missing)
         return Piece(window, outputs[:count], outputs[count:], missing)
 
     def _assemble(
@@ -392,5 +393,4 @@ class Predictor:
 
     def require_match(self, source: Source) -> None:
         """Refuse an image of other dimensions or channels than the networks were trained on, with a FileError."""
-        data = self.plan.data
-        require_match(source, data.spatial_dims, data.channels)
+        require_match(source, self.plan.data.spatial_dims, self.plan.data.channels)

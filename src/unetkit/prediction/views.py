@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from unetkit.dataset.normalize import NormalizationPlan
 from unetkit.models.blocks import crop, pad_to_multiple
 from unetkit.plan import Plan
+from unetkit.prediction.belief import Belief
 from unetkit.runtimes import Engine
 
 
@@ -26,16 +29,48 @@ def flips_of(plan: Plan, augment: bool) -> list[list[int]]:
     return [[axis for axis, flip in zip(axes, view, strict=True) if flip] for view in choices]
 
 
-def mean_of_views(engine: Engine, plan: Plan, pixels: Tensor, grid: int, views: Sequence[Sequence[int]]) -> Tensor:
-    """What a network gives in the mean over views: (K + E) *S, the classes as probabilities.
+class Voter(NamedTuple):
+    """A network at work, what it was trained with, its grid, and the flips of its views, from `flips_of`."""
+
+    engine: Engine
+    plan: Plan
+    grid: int
+    views: Sequence[Sequence[int]]
+
+
+def mean_of_voters(
+    voters: Iterable[Voter], pixels: Mapping[NormalizationPlan, Tensor], num_classes: int, belief: Belief | None
+) -> Tensor:
+    """What several networks or views give in the mean: (K + E) *S, the classes as logarithms of probabilities.
 
     Args:
-        engine: the network.
-        plan: what it was trained with.
-        pixels: 1 C *S.
-        grid: of the network.
-        views: from `flips_of`.
+        voters: the networks.
+        pixels: 1 C *S, for each way of normalising.
+        num_classes: K.
+        belief: hears the labels of each view; None where nobody asks.
     """
+    voices: list[Tensor] = []
+
+    def hear(view: Tensor) -> None:
+        if belief is not None:
+            voices.append(view[:num_classes].argmax(0).to(torch.uint8))
+
+    each = [mean_of_views(voter, pixels[voter.plan.normalization], hear) for voter in voters]
+    mean = torch.stack(each).mean(0)
+    if belief is not None:
+        belief.hear(voices, mean[:num_classes].argmax(0))
+    return as_logits(mean, num_classes)
+
+
+def mean_of_views(voter: Voter, pixels: Tensor, hear: Callable[[Tensor], None]) -> Tensor:
+    """What a network gives in the mean over its views: (K + E) *S, the classes as probabilities.
+
+    Args:
+        voter: the network and its views.
+        pixels: 1 C *S.
+        hear: told what each view gives, turned back.
+    """
+    engine, plan, grid, views = voter
     count, total = plan.data.num_classes, torch.zeros(())
     # A network pads at the end; flipped, it would pad the other end and pool other blocks than in a tile.
     padded = pad_to_multiple(pixels, grid)
@@ -45,6 +80,7 @@ def mean_of_views(engine: Engine, plan: Plan, pixels: Tensor, grid: int, views: 
         if plan.separator.directed:
             for axis in flipped:
                 upright[count + axis - 2] *= -1
+        hear(upright)
         total = total + upright / len(views)
     return total
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from unetkit.classes import Classes
 from unetkit.errors import InputError
 from unetkit.objects import ObjectMap
+from unetkit.report.quality_charts import QualitySheet
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -218,6 +219,7 @@ class ReportData:
             unknown.
         best_step: the step whose weights were kept.
         summary: the evaluation's summary: mean, classes, confusion, …; None before an evaluation.
+        quality: what became of judgements made without looking at the masks; None where none were made.
         objects: objects one by one, true and predicted; None where they were not told apart.
         cases: images with predictions, worst first.
         attention: what the network's attention gates let through on the worst image; None for a network without.
@@ -245,6 +247,7 @@ class ReportData:
     history: Sequence[Mapping[str, float | None]] = ()
     best_step: int | None = None
     summary: Mapping[str, Any] | None = None
+    quality: QualitySheet | None = None
     objects: ObjectSheet | None = None
     cases: Sequence[Case] = ()
     attention: AttentionSheet | None = None

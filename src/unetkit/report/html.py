@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from unetkit.classes import Classes, has_background
 from unetkit.files import write_text
-from unetkit.report import charts, object_page, story, svg
+from unetkit.report import charts, object_page, quality_charts, story, svg
 from unetkit.report.curves import duration, readout, training_curves
 from unetkit.report.data import AttentionSheet, AugmentationSheet, Case, ReportData, Suspect
 from unetkit.report.object_overlay import draw_objects
@@ -84,6 +84,7 @@ def render(data: ReportData) -> str:
         curves=svg.both(partial(training_curves, data.history, data.best_step)) if data.history else None,
         kept=_kept(data),
         scores=_scores(data.summary, data.unit),
+        quality=None if data.quality is None else quality_charts.quality_values(data.quality),
         confusion=_confusion(data.summary),
         objects=None if data.objects is None else object_page.object_values(data.objects, data.summary),
         legend=_legend(data),

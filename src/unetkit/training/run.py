@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
@@ -131,13 +133,27 @@ class RunFolder:
         Raises:
             RunError: damaged file.
         """
+        with self._weights() as file:
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iterator)
+        return weights, self.load_facts()
+
+    def load_facts(self) -> dict[str, Any]:
+        """The facts that the best weights were saved with, without these.
+
+        Raises:
+            RunError: damaged file.
+        """
+        with self._weights() as file:
+            facts: dict[str, Any] = json.loads((file.metadata() or {}).get("facts", "{}"))
+        return facts
+
+    @contextmanager
+    def _weights(self) -> Iterator[Any]:
         try:
             with safe_open(self.best, "pt") as file:
-                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iterator)
-                facts = json.loads((file.metadata() or {}).get("facts", "{}"))
+                yield file
         except (OSError, SafetensorError, ValueError) as error:
             raise RunError("cannot be read as weights", file=self.best, found=error, mend="train again") from error
-        return weights, facts
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Write weights/last.pt: everything that resuming needs."""
