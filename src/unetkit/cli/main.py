@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from unetkit.cli.judging import compare, evaluate, quantize, score
-from unetkit.cli.labelling import suggest
+from unetkit.cli.labelling import simulate, suggest
 from unetkit.cli.measuring import measure
 from unetkit.cli.objects import objects
 from unetkit.cli.options import (
@@ -264,6 +264,7 @@ app.command()(measure)
 app.command()(compare)
 app.command()(objects)
 app.command()(suggest)
+app.command()(simulate)
 
 
 @app.command()
