@@ -145,4 +145,5 @@ def _opinions(
 
 def _entropy(probabilities: Tensor) -> Tensor:
     """K *S -> *S, in nats."""
-    return -torch.special.xlogy(probabilities, probabilities).sum(0)
+    entropy: Tensor = -torch.special.xlogy(probabilities, probabilities).sum(0)
+    return entropy

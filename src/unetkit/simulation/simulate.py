@@ -210,8 +210,12 @@ def _summarise(ground: Ground, found: Mapping[tuple[str, Kind], list[list[Round]
         versus = None
         if (strategy, kind) != first[:2] and reference is not None:
             versus = difference(table, reference, group_of, comparisons=len(found) - 1)
-        cost = np.mean([[one.places, one.effort.clicks, one.effort.seconds] for one in own], axis=0).tolist()
-        rows.append(Row(strategy, kind, budget, *cost, table, score_interval(table, group_of), versus))
+        places, clicks, seconds = (
+            float(np.mean(values))
+            for values in zip(*((one.places, one.effort.clicks, one.effort.seconds) for one in own), strict=True)
+        )
+        score = score_interval(table, group_of)
+        rows.append(Row(strategy, kind, budget, places, clicks, seconds, table, score, versus))
     too_good = "there are no test images: these scores are of the val images, which chose the weights; all are too good"
     return Simulation(ground.path, images, group_of, tuple(rows), None if ground.split.test else too_good)
 
