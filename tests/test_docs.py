@@ -13,6 +13,7 @@ from unittest import mock
 import pytest
 from typer.main import get_command
 
+from unetkit.active import STRATEGIES
 from unetkit.augment import AUGMENTATIONS, TRANSFORMS
 from unetkit.cli import app
 from unetkit.dataset.check import RULES
@@ -25,6 +26,7 @@ from unetkit.models import MODELS
 from unetkit.objects.measuring import DEFINITIONS
 from unetkit.plan import Plan
 from unetkit.separation import SEPARATORS
+from unetkit.simulation import KINDS
 from unetkit.vector import OBJECT_FORMATS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -137,6 +139,8 @@ def parts() -> Mapping[str, Callable[[], str]]:
         ("rules", RULES),
         ("measured_columns", DEFINITIONS),
         ("separators", SEPARATORS),
+        ("strategies", STRATEGIES),
+        ("label_kinds", KINDS),
     ],
 )
 def test_every_registered_name_has_its_row(

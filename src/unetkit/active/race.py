@@ -3,10 +3,10 @@
 Surprise: how wrong the model that suggested a place was there, once somebody labelled it: 1 − mean Dice of the classes
 that are there or predicted, 0 where both are empty. Suggestions are dealt out to the strategies in turns, so that they
 are labelled by the same person under the same model. Images count as one observation each, however many of their
-regions were suggested; intervals are Student's t, that of a difference Welch's. A strategy that finds no more mistakes
-than drawing at random cannot teach more by finding mistakes; one that does may still find what cannot be learnt. What
-labels taught is the held-out gain, of all strategies together (`stopping.py`); to take it apart takes a training each
-(`unetkit simulate`).
+regions were suggested; intervals are Student's t, those of differences Welch's, and joint. A strategy that finds no
+more mistakes than drawing at random cannot teach more by finding mistakes; one that does may still find what cannot be
+learnt. What labels taught is the held-out gain, of all strategies together (`stopping.py`); to take it apart takes a
+training each (`unetkit simulate`).
 """
 
 from __future__ import annotations
@@ -136,16 +136,16 @@ def _standing(name: str, suggested: Sequence[Suggested], images: Mapping[str, np
         low, high = max(0.0, mean - half), min(1.0, mean + half)
     versus = None
     if name != BASELINE and base is not None and min(len(own), len(base)) >= FEWEST:
-        versus = _welch(own, base)
+        versus = _welch(own, base, comparisons=len(images) - 1)
     return Standing(name, labelled, waiting, mean, low, high, versus)
 
 
-def _welch(own: npt.NDArray[np.float64], base: npt.NDArray[np.float64]) -> Difference:
-    """The difference of two means of independent observations."""
+def _welch(own: npt.NDArray[np.float64], base: npt.NDArray[np.float64], *, comparisons: int) -> Difference:
+    """The difference of two means of independent observations; so many intervals hold together with 95 %."""
     mean = float(own.mean() - base.mean())
     if own.std() == 0 and base.std() == 0:
         return Difference(mean, None, None, "not shown")
-    interval = stats.ttest_ind(own, base, equal_var=False).confidence_interval(0.95)
+    interval = stats.ttest_ind(own, base, equal_var=False).confidence_interval(1 - 0.05 / comparisons)
     low, high = float(interval.low), float(interval.high)
     verdict: Verdict = "better" if low > 0 else "worse" if high < 0 else "not shown"
     return Difference(mean, low, high, verdict)

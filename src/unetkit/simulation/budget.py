@@ -32,7 +32,9 @@ class Budget:
     @property
     def size(self) -> float:
         """To order budgets by."""
-        return self.places or self.seconds or float("inf")
+        if self.places is not None:
+            return self.places
+        return float("inf") if self.seconds is None else self.seconds
 
 
 def parse_budgets(text: str, seconds: Callable[[str], float | None]) -> tuple[Budget, ...]:
