@@ -210,7 +210,7 @@ def strategies() -> str:
 def label_kinds() -> str:
     """The kinds of labels that can be simulated, from the docstring of their module."""
     lines = [line.split(maxsplit=1) for line in (inspect.getdoc(kinds_of_labels) or "").splitlines() if "  " in line]
-    rows = [(f"`{name.rstrip(',')}`", rest) for name, rest in lines]
+    rows = [(f"`{name}`", rest) for name, rest in lines]
     return _table(("kind", "what is labelled"), rows)
 
 

@@ -1,9 +1,10 @@
 """Kinds of labels that a simulated person makes, and what each takes: the cost model of `unetkit.labels.simulated`.
 
-dense            a whole mask: an outline for each object
-scribbles:0.05   strokes over 5 % of the pixels of each class
-boxes, points    one for each object
-regions:256      a whole mask in a part of at most 256 pixels a side
+dense       a whole mask: an outline for each object
+scribbles   strokes over a share of the pixels of each class: `scribbles:0.05`
+boxes       the tightest box around each object
+points      a point deep inside of each object
+regions     a whole mask in a part of an image, of at most so many pixels a side: `regions:256`
 """
 
 from __future__ import annotations
