@@ -28,7 +28,8 @@ from unetkit.dataset.normalize import NormalizationPlan
 from unetkit.evaluation import COLUMNS, OBJECT_COLUMNS
 from unetkit.export import EXPORTS
 from unetkit.formats import FORMATS
-from unetkit.losses import LOSSES
+from unetkit.labels import SeedsPlan
+from unetkit.losses import LOSSES, REGULARISERS
 from unetkit.metrics import METRICS, instances
 from unetkit.metrics.instances import OBJECT_METRICS, kinds
 from unetkit.models import MODELS
@@ -44,6 +45,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "data": DataPlan,
     "normalization": NormalizationPlan,
     "training": TrainingPlan,
+    "seeds": SeedsPlan,
     "augmentation": AugmentationSettings,
     "objects": ObjectsPlan,
     "prediction": PredictionPlan,
@@ -99,6 +101,12 @@ def models() -> str:
 def losses() -> str:
     """The registry of losses, with their options."""
     rows = [(f"`{name}`", _summary(make), _named(_defaults(make))) for name, make in LOSSES.items()]
+    return _table(("name", "what it is", "options"), rows)
+
+
+def regularisers() -> str:
+    """The registry of regularisers, with their options."""
+    rows = [(f"`{name}`", _summary(make), _named(_defaults(make))) for name, make in REGULARISERS.items()]
     return _table(("name", "what it is", "options"), rows)
 
 
@@ -227,8 +235,8 @@ def error_tree() -> str:
 PARTS: Mapping[str, Callable[[], str]] = {
     part.__name__: part
     for part in (
-        commands, plan_fields, classes_fields, models, losses, augmentations, scores, object_scores, object_kinds,
-        empty_cases, object_empty_cases, formats, exports, object_formats, rules, columns, object_columns,
+        commands, plan_fields, classes_fields, models, losses, regularisers, augmentations, scores, object_scores,
+        object_kinds, empty_cases, object_empty_cases, formats, exports, object_formats, rules, columns, object_columns,
         measured_columns, separators, strategies, label_kinds, error_tree,
     )
 }  # fmt: skip

@@ -19,7 +19,7 @@ from unetkit.cli import app
 from unetkit.dataset.check import RULES
 from unetkit.export import EXPORTS
 from unetkit.formats import FORMATS
-from unetkit.losses import LOSSES
+from unetkit.losses import LOSSES, REGULARISERS
 from unetkit.metrics import METRICS
 from unetkit.metrics.instances import OBJECT_METRICS
 from unetkit.models import MODELS
@@ -130,6 +130,7 @@ def parts() -> Mapping[str, Callable[[], str]]:
     [
         ("models", MODELS),
         ("losses", LOSSES),
+        ("regularisers", REGULARISERS),
         ("augmentations", [*AUGMENTATIONS, *TRANSFORMS]),
         ("scores", METRICS),
         ("object_scores", OBJECT_METRICS),

@@ -101,10 +101,12 @@ def test_classes_in_disguise_are_refused(tmp_path: Path) -> None:
 def test_few_objects_in_eight_bits_are_objects_when_the_user_says_so(tmp_path: Path) -> None:
     few = {"a": field(3).astype(np.uint8), "b": field(2).astype(np.uint8)}
     save(tmp_path / "t", few)
-    assert "objects" not in score_folders(tmp_path / "t", tmp_path / "t").summary
+    with pytest.raises(InputError, match=r"count objects or name classes\?.*say --objects or --no-objects"):
+        score_folders(tmp_path / "t", tmp_path / "t")
+    assert "objects" not in score_folders(tmp_path / "t", tmp_path / "t", objects=False).summary
     done = score_folders(tmp_path / "t", tmp_path / "t", objects=True)
     assert done.summary["objects"]["counts"]["found"] == 5
-    assert "as --objects says" in done.summary["truth"]
+    assert "stated: encoding" in done.summary["truth"]
 
 
 def test_ignored_numbers_are_no_objects(tmp_path: Path) -> None:

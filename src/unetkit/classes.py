@@ -41,11 +41,16 @@ class Classes(BaseModel):
     Args:
         names: one name a class, index 0 first. For binary and instance masks: ("background", "foreground").
         encoding: how a mask file holds a class. "values": one number a class; "colours": one RGB colour a class;
-            "instances": 0 is background and every other number one object, all of class 1.
-        values: for "values": the number of each class, in order. Several numbers may not share a class.
+            "instances": 0 is background and every other number one object, of class 1 or, with a `label_divisor`, of
+            several classes.
+        values: for "values", and for "instances" of several classes: the number of each class, in order. Several
+            numbers may not share a class.
         colours: display colour of each class; for encoding "colours" also what the file holds.
         ignore_values: numbers of mask pixels that nobody labelled; they become 255 inside the package.
         ignore_colours: the same for encoding "colours".
+        label_divisor: for "instances" of several classes: a pixel's number is the class's number times this, plus the
+            object's, as 26003 for car 3 in Cityscapes with 1000. Smaller numbers are those of classes alone, whose
+            connected regions are objects. 0 where all objects are of one class.
         dtype: NumPy type of the mask files, so that predictions come back the same.
         palette: whether the mask files are palette PNGs (the display colours are then their palette).
         evidence: how this was found, in plain words; shown to the user.
@@ -59,6 +64,7 @@ class Classes(BaseModel):
     colours: tuple[Colour, ...] = ()
     ignore_values: tuple[int, ...] = ()
     ignore_colours: tuple[Colour, ...] = ()
+    label_divisor: Annotated[int, Field(ge=0, le=2**31)] = 0
     dtype: Literal["bool", "uint8", "uint16", "uint32", "int32", "int64", "float32"] = "uint8"
     palette: bool = False
     evidence: str = ""
@@ -69,7 +75,8 @@ class Classes(BaseModel):
         if isinstance(data, dict) and isinstance(data.get("names"), list | tuple):
             count = len(data["names"])
             data = dict(data)
-            if data.get("encoding", "values") == "values" and not data.get("values"):
+            numbered = data.get("encoding", "values") == "values" or data.get("label_divisor")
+            if numbered and not data.get("values"):
                 data["values"] = tuple(range(count))
             if not data.get("colours") and data.get("encoding") != "colours":
                 data["colours"] = tuple(display_colour(i) for i in range(count))
@@ -82,14 +89,24 @@ class Classes(BaseModel):
             raise ValueError(f"{count} classes; expected 2 to {MAX_CLASSES} (background counts as one)")
         if len(set(self.names)) != count:
             raise ValueError("two classes have the same name")
-        if self.encoding == "values" and (len(self.values) != count or len(set(self.values)) != count):
+        listed = self.encoding == "values" or self.label_divisor > 0
+        if listed and (len(self.values) != count or len(set(self.values)) != count):
             raise ValueError(f"values {self.values} do not give each of the {count} classes one number of its own")
         if len(self.colours) != count or (self.encoding == "colours" and len(set(self.colours)) != count):
             raise ValueError(f"colours do not give each of the {count} classes one colour of its own")
         if set(self.values) & set(self.ignore_values):
             raise ValueError("a value stands for a class and is ignored at the same time")
-        if self.encoding == "instances" and count != 2:
-            raise ValueError("instance masks have two classes: background and the objects")
+        if self.encoding == "instances" and count != 2 and not self.label_divisor:
+            raise ValueError(
+                "instance masks have two classes, background and the objects, unless a label_divisor says how a number "
+                "holds class and object"
+            )
+        if self.label_divisor and self.encoding != "instances":
+            raise ValueError(f"label_divisor goes with 'encoding: instances', not with '{self.encoding}'")
+        if self.label_divisor and not (self.values[0] == 0 and min(self.values[1:]) > 0):
+            raise ValueError(f"values {self.values}: with a label_divisor the background is 0, and classes are above")
+        if self.label_divisor and max(self.values) >= self.label_divisor:
+            raise ValueError(f"values up to {max(self.values)} need a label_divisor above that")
         return self
 
     def __len__(self) -> int:
@@ -114,11 +131,25 @@ class Classes(BaseModel):
             raw, keys = _colour_keys(raw), [_colour_key(c) for c in self.colours]
             ignored = [_colour_key(c) for c in self.ignore_colours]
         elif self.encoding == "instances":
-            labels = (raw != 0).astype(np.uint8)
-            labels[np.isin(raw, self.ignore_values)] = IGNORE
-            return np.asarray(labels, np.uint8)
+            return self._decode_instances(raw, file)
         else:
             keys, ignored = list(self.values), list(self.ignore_values)
+        return self._look_up(raw, keys, ignored, file)
+
+    def _decode_instances(self, raw: npt.NDArray[Any], file: str | PathLike[str] | None) -> npt.NDArray[np.uint8]:
+        missing = np.isin(raw, self.ignore_values)
+        numbers = np.where(missing, 0, raw) if missing.any() else raw
+        require_whole(numbers, file)
+        if self.label_divisor:
+            labels = self._look_up(class_numbers(numbers, self.label_divisor), list(self.values), [], file)
+        else:
+            labels = (numbers != 0).astype(np.uint8)
+        labels[missing] = IGNORE
+        return labels
+
+    def _look_up(
+        self, raw: npt.NDArray[Any], keys: list[int], ignored: list[int], file: str | PathLike[str] | None
+    ) -> npt.NDArray[np.uint8]:
         known = np.array([*keys, *ignored], np.float64 if raw.dtype.kind == "f" else np.int64)
         target = np.array([*range(len(keys)), *[IGNORE] * len(ignored)], np.uint8)
         order = np.argsort(known)
@@ -150,11 +181,54 @@ class Classes(BaseModel):
                 table[IGNORE] = self.ignore_colours[0]
         else:
             table = np.zeros(256, np.dtype(self.dtype))
-            table[: len(self)] = self.values if self.encoding == "values" else (0, 1)
+            table[: len(self)] = self.values or (0, 1)
             if self.ignore_values:
                 table[IGNORE] = self.ignore_values[0]
         raw: npt.NDArray[Any] = table[labels]
         return raw
+
+
+def class_numbers(numbers: npt.NDArray[Any], divisor: int) -> npt.NDArray[Any]:
+    """The number of the class in numbers that hold class · divisor + object, or a class alone.
+
+    Example:
+        >>> class_numbers(np.array([0, 7, 7000, 26003]), 1000).tolist()
+        [0, 7, 7, 26]
+    """
+    return np.where(numbers < divisor, numbers, numbers // divisor)
+
+
+def require_whole(numbers: npt.NDArray[Any], file: str | PathLike[str] | None = None) -> None:
+    """Refuse what cannot number objects.
+
+    Raises:
+        FileError: negative numbers, fractions, or numbers that their floating-point type does not keep apart.
+    """
+    kind = numbers.dtype.kind
+    if kind not in "buif":
+        raise FileError("holds no numbers of objects", file=file, found=numbers.dtype, expected="whole numbers from 0")
+    if kind in "if" and numbers.size and numbers.min() < 0:
+        raise FileError(
+            "holds no numbers of objects",
+            file=file,
+            found=f"down to {numbers.min()}",
+            expected="whole numbers from 0",
+            mend=f"state 'ignore_values: [{int(numbers.min())}]' in classes.yaml if nobody labelled those pixels",
+        )
+    if kind != "f":
+        return
+    if not (np.isfinite(numbers) & (numbers == np.trunc(numbers))).all():
+        found = "fractions, or values that are no numbers"
+        raise FileError("holds no numbers of objects", file=file, found=found, expected="whole numbers from 0")
+    highest, exact = numbers.max(initial=0), 2 ** (np.finfo(numbers.dtype).nmant + 1)
+    if highest > exact:
+        raise FileError(
+            f"holds larger numbers than {numbers.dtype} keeps apart: objects may share one",
+            file=file,
+            found=f"{highest:.0f}",
+            expected=f"at most {exact}",
+            mend="write whole numbers, such as uint32",
+        )
 
 
 def has_background(classes: Classes) -> bool:

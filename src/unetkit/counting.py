@@ -121,14 +121,61 @@ def write_summary(path: str | PathLike[str], summary: Summary) -> tuple[Path, Pa
     """
     path = Path(path)
     files = (path.with_name(path.name + ".csv"), path.with_name(path.name + ".json"))
-    text = io.StringIO(newline="")
-    names = list(dict.fromkeys(name for row in summary.images for name in row))
-    writer = csv.DictWriter(text, names, restval="")
-    writer.writeheader()
-    writer.writerows({name: "" if value is None else value for name, value in row.items()} for row in summary.images)
-    write_bytes(files[0], text.getvalue().encode())
+    write_rows(files[0], summary.images)
     write_json(files[1], summary.overall)
     return files
+
+
+def write_rows(path: str | PathLike[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as CSV, whole or not at all: every key that occurs is a column, None stays empty."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), restval="")
+    writer.writeheader()
+    writer.writerows({name: "" if value is None else value for name, value in row.items()} for row in rows)
+    write_bytes(path, text.getvalue().encode())
+
+
+def summary_rows(summary: Summary) -> list[dict[str, Any]]:
+    """A summary as the rows of one table: over all images, then each group, then each image, class by class.
+
+    Args:
+        summary: of the objects of several images.
+
+    Returns:
+        Dicts with scope ("all", "group" or "image"), name (of the group or image), class, objects (their number),
+        objects_per_image and densities, covered, and medians; over several images each of these is a mean (median)
+        with NAME_low and NAME_high, the ends of its 95 % interval. What is unknown is None.
+
+    Example:
+        >>> columns = {"image": ["a"], "class": ["cell"], "removed_by": [""], "area_px": [4.0]}
+        >>> table = Table({name: np.array(values) for name, values in columns.items()}, class_names=("cell",))
+        >>> rows = summary_rows(summarise(table, {"a": Extent(100), "b": Extent(100)}))
+        >>> [(row["scope"], row["name"], row["objects"]) for row in rows]
+        [('all', '', 1), ('image', 'a', 1), ('image', 'b', 0)]
+    """
+    together = [("all", "", summary.overall["classes"])]
+    together += [("group", group, classes) for group, classes in summary.overall["by_group"].items()]
+    rows = [
+        {"scope": scope, "name": name, "class": one, "objects": found["objects"], **_flat(found)}
+        for scope, name, classes in together
+        for one, found in classes.items()
+    ]
+    left_out = ("image", "group", "removed")
+    for row in summary.images:
+        kept = {key: value for key, value in row.items() if key not in left_out}
+        rows.append({"scope": "image", "name": row["image"], **kept})
+    return rows
+
+
+def _flat(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Means and medians with their ends, each under a name of its own."""
+    named = {"objects_per_image" if name == "objects" else name: one for name, one in found["per_image"].items()}
+    named |= {f"median_{name}": one for name, one in found["medians"].items()}
+    flat = {}
+    for name, one in named.items():
+        flat[name] = one.get("mean", one.get("median"))
+        flat |= {f"{name}_low": one["low"], f"{name}_high": one["high"]}
+    return flat
 
 
 def median_interval(

@@ -4,6 +4,7 @@ UnetkitError            what went wrong, where, what was found, what was expecte
 ├── InputError          a file or value that cannot be used            (exit code 1)
 │   ├── FileError       one image, mask or weights file
 │   ├── DatasetError    a folder of images and masks
+│   │   └── UnclearMasks  numbers that may count objects or name classes
 │   ├── LeakageError    training and test data share images or groups
 │   └── RunError        a run folder
 ├── UsageError          a wrong name, option or combination            (exit code 2)
@@ -59,6 +60,10 @@ class FileError(InputError):
 
 class DatasetError(InputError):
     """A folder of images and masks cannot be trained on."""
+
+
+class UnclearMasks(DatasetError):
+    """The numbers of masks may count objects or name classes: the user has to say which."""
 
 
 class LeakageError(InputError):

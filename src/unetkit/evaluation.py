@@ -202,7 +202,7 @@ def _score_objects(pair: Pair) -> ObjectScores | None:
 def _summarise_objects(
     scored: Mapping[str, tuple[str | None, ObjectScores]], classes: Classes, *, seed: int
 ) -> dict[str, Any]:
-    groups = _groups([group for group, _ in scored.values()])
+    groups = shared_groups([group for group, _ in scored.values()])
     scores = [objects for _, objects in scored.values()]
     ap = [objects.values["ap"] for objects in scores]
     worst = sorted((np.isnan(score), np.nan_to_num(score), name) for name, score in zip(scored, ap, strict=True))
@@ -241,7 +241,7 @@ def _summarise(
         scores = scores.copy()
         scores[:, :, list(METRICS).index("hd95")] = np.nan  # metres and pixels have no mean
     per_image = _defined_mean(scores)  # N M
-    groups = _groups([image.group for image in seen.values()])
+    groups = shared_groups([image.group for image in seen.values()])
     table = np.concatenate([per_image, scores.reshape(images, -1)], axis=1)
     intervals = mean_intervals(table, groups, generator=np.random.default_rng(seed))
     blocks = [
@@ -270,7 +270,7 @@ def _summarise(
     }
 
 
-def _groups(given: Sequence[str | None]) -> list[str] | None:
+def shared_groups(given: Sequence[str | None]) -> list[str] | None:
     """The group of every image, or None unless all have one and there are two or more."""
     groups = [group for group in given if group is not None]
     return groups if len(groups) == len(given) and len(set(groups)) > 1 else None

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+import numpy.typing as npt
 
 from unetkit.classes import Classes, read_stated
 from unetkit.dataset.encoding import find_classes, infer_classes, read_label_map
 from unetkit.dataset.foreign import Reading, find_reading, read_foreign
-from unetkit.dataset.numbered import read_ids, why_no_objects
+from unetkit.dataset.numbered import compact_ids, numbered_objects, why_no_objects
 from unetkit.dataset.pairing import MASK_SUFFIXES, by_name, find_partners
-from unetkit.errors import FileError, InputError
+from unetkit.errors import FileError, InputError, UnclearMasks
 from unetkit.evaluation import Evaluation, Pair, evaluate_pairs
+from unetkit.formats import read_header, read_mask
+from unetkit.memory import require_memory
 
 
 def score_folders(
@@ -55,8 +59,8 @@ def score_folders(
         `numbered` (whether objects were scored, or why not).
 
     Raises:
-        InputError: true masks without a prediction or with several, sizes that differ, or values that fit no reading,
-            or two; or objects are asked for and the masks hold classes.
+        InputError: true masks without a prediction or with several, sizes that differ, values that fit no reading or
+            two, numbers that may be objects or classes, or a mask that is larger than the memory.
         FileError: a mask or classes.yaml that cannot be used.
 
     Example:
@@ -66,19 +70,34 @@ def score_folders(
     offered, truths = _masks_below(Path(prediction_folder)), _masks_below(Path(truth_folder))
     partners = _partners(offered, truths, Path(prediction_folder), Path(truth_folder))
     predictions = {name: offered[partner] for name, partner in partners.items()}
-    known, ordered = _true_classes(classes, Path(truth_folder), list(truths.values()))
+    _require_room(*truths.values(), *predictions.values())
+    known, ordered = _true_classes(classes, Path(truth_folder), list(truths.values()), objects)
     if objects:
         known = _as_instances(known, list(truths.values()), list(predictions.values()))
     if encoding is None:
         encoding = find_reading(list(predictions.values()), known, ordered=ordered)
     read = {"truth": known.evidence or "classes as stated", "predictions": encoding, "paired": _pairing(partners)}
     if objects is None and known.encoding == "instances":
-        reason = _why_not(list(predictions.values()), known)
+        reason = _why_not(list(predictions.values()), known, encoding)
         objects = reason is None
         read["numbered"] = "objects are scored" if reason is None else f"objects are not scored: {reason}"
     pairs = _read_pairs(predictions, truths, known, encoding, numbered=bool(objects))
     done = evaluate_pairs(pairs, known, seed=seed, tolerance=tolerance)
     return Evaluation(done.rows, {**done.summary, **read}, done.objects)
+
+
+def _require_room(*paths: Path) -> None:
+    """Refuse, before anything is read, a mask that cannot be scored in memory."""
+    for path in paths:
+        header = read_header(path)
+        pixels = prod(header.shape)
+        require_memory(
+            pixels * (4 * header.dtype.itemsize + 10),
+            "mask is larger than the memory holds",
+            amount=f"{pixels:,} pixels",
+            mend="score parts of the image",
+            file=path,
+        )
 
 
 def _as_instances(classes: Classes, truths: Sequence[Path], predictions: Sequence[Path]) -> Classes:
@@ -102,32 +121,48 @@ def _as_instances(classes: Classes, truths: Sequence[Path], predictions: Sequenc
     return Classes.model_validate({"names": ("background", "foreground"), "evidence": evidence, **fields})
 
 
-def _why_not(predictions: Sequence[Path], classes: Classes) -> str | None:
+def _why_not(predictions: Sequence[Path], classes: Classes, encoding: Reading) -> str | None:
     """Why predictions beside instance masks are not taken for numbered objects unless the user says so."""
+    if classes.label_divisor:
+        return None if encoding == "truth" else "the predictions hold classes alone"
     ask = "; say --objects if the predictions do number objects"
     try:
         reason = why_no_objects(predictions, classes.ignore_values)
-        if reason is None and all(len(np.unique(read_ids(path, classes.ignore_values))) <= 2 for path in predictions):
+        if reason is None and all(len(_numbers(path, classes)) <= 1 for path in predictions):
             reason = "no prediction holds more than one number"
     except FileError as error:
         return error.what
     return reason and reason + ask
 
 
+def _numbers(path: Path, classes: Classes) -> npt.NDArray[Any]:
+    """The numbers of a mask's objects."""
+    return compact_ids(read_mask(path).values, path, classes.ignore_values)[1]
+
+
 def _true_classes(
-    stated: Classes | str | PathLike[str] | None, folder: Path, masks: Sequence[Path]
+    stated: Classes | str | PathLike[str] | None, folder: Path, masks: Sequence[Path], objects: bool | None
 ) -> tuple[Classes, bool]:
-    """The classes of the true masks, and whether the order of their colours was stated."""
+    """The classes of the true masks, and whether the order of their colours was stated.
+
+    Where numbers may be objects or classes, `objects` says which.
+    """
     if isinstance(stated, Classes):
         return stated, True
     named = folder if folder.name not in ("", "..") else folder.resolve()
     usual = (folder / "classes.yaml", named.parent / "classes.yaml")
     file = Path(stated) if stated is not None else next((path for path in usual if path.is_file()), None)
-    if file is None:
-        return infer_classes(masks), False
-    ordered = "colours" in read_stated(file)
-    classes = find_classes(file, masks)
-    return classes.model_copy(update={"evidence": f"{classes.evidence} ({file})"}), ordered
+    said = read_stated(file) if file is not None else {}
+    try:
+        classes = find_classes(file, masks) if file is not None else infer_classes(masks)
+    except UnclearMasks as error:
+        if objects is None:
+            mend = f"say --objects or --no-objects; or {error.mend}"
+            raise InputError(error.what, file=folder, found=error.found, mend=mend) from error
+        classes = infer_classes(masks, stated={**said, "encoding": "instances" if objects else "values"})
+    if file is not None:
+        classes = classes.model_copy(update={"evidence": f"{classes.evidence} ({file})"})
+    return classes, "colours" in said
 
 
 def _read_pairs(
@@ -141,10 +176,15 @@ def _read_pairs(
     for name, path in truths.items():
         truth = read_label_map(path, classes)
         pair = Pair(name, None, read_foreign(predictions[name], classes, encoding), truth.labels, truth.geometry)
-        if numbered:
-            ids = (read_ids(file, classes.ignore_values) for file in (predictions[name], path))
-            pair = replace(pair, prediction_ids=next(ids), truth_ids=next(ids))
-        yield pair
+        yield _with_objects(pair, predictions[name], path, classes) if numbered else pair
+
+
+def _with_objects(pair: Pair, prediction: Path, truth: Path, classes: Classes) -> Pair:
+    found, true = (numbered_objects(read_mask(path), classes)[0] for path in (prediction, truth))
+    pair = replace(pair, prediction_ids=found.ids, truth_ids=true.ids)
+    if not classes.label_divisor:
+        return pair
+    return replace(pair, prediction_classes=found.classes, truth_classes=true.classes)
 
 
 def _masks_below(folder: Path) -> dict[str, Path]:

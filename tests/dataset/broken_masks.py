@@ -165,3 +165,46 @@ def classes_one_name(root: Path) -> None:
 def undeclared_value(root: Path) -> None:
     clean(root, classes=3, values=(0, 1, 2))
     (root / "classes.yaml").write_text("names: [soil, plant]\nvalues: [0, 1]\n", encoding="utf-8")
+
+
+def few_numbered_objects(root: Path) -> None:
+    """One to three objects an image, numbered: they may be classes, too."""
+    _numbered(root, [[1], [1, 2], [1, 2, 3]])
+
+
+def objects_in_pieces(root: Path) -> None:
+    """Two objects that share a number."""
+    _numbered(root, [[*range(1, count)] for count in range(9, 16)])
+    change(mask_file(root, 3), lambda mask: np.where(mask == 2, np.uint16(9), mask))
+
+
+def objects_with_holes(root: Path) -> None:
+    """An object with a hole of one pixel."""
+    _numbered(root, [[*range(1, count)] for count in range(9, 16)])
+
+    def pierce(mask: Array) -> Array:
+        mask[3, 3] = 0
+        return mask
+
+    change(mask_file(root, 3), pierce)
+
+
+def undeclared_class_of_objects(root: Path) -> None:
+    """Numbers of class and object, one of a class that classes.yaml does not state."""
+    _numbered(root, [[2001, 2002, 3001]] * 6 + [[2001, 4001]])
+    text = "names: [ground, live, dead]\nencoding: instances\nlabel_divisor: 1000\nvalues: [0, 2, 3]\n"
+    (root / "classes.yaml").write_text(text, encoding="utf-8")
+
+
+def _numbered(root: Path, numbers: list[list[int]]) -> None:
+    """Squares with these numbers, image by image."""
+    for number in range(COUNT):
+        image = np.random.default_rng(number).integers(20, 60, (SIZE, SIZE)).astype(np.uint8)
+        mask = np.zeros((SIZE, SIZE), np.uint16)
+        for spot, one in enumerate(numbers[number % len(numbers)]):
+            row, column = divmod(spot, 6)
+            here = (slice(8 * row + 1, 8 * row + 6), slice(8 * column + 1, 8 * column + 6))
+            mask[here] = one
+            image[here] += 120
+        save(image_file(root, number), image)
+        save(mask_file(root, number), mask)

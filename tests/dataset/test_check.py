@@ -18,9 +18,13 @@ ERRORS = {
     "no-images", "no-pairs", "empty-file", "text-pointer", "truncated", "unreadable", "duplicated-stems",
     "size-mismatch", "ringing", "mixed-encodings", "stray-values", "flipped-polarity", "all-empty", "classes-file",
     "undeclared-values", "mask-not-whole", "not-finite", "channel-mismatch", "mixed-dimensions", "conflicting-masks",
-    "splits-file", "unknown-in-split", "twice-in-split", "groups-file", "straddling-groups", "refused",
+    "ids-or-classes", "splits-file", "unknown-in-split", "twice-in-split", "groups-file", "straddling-groups",
+    "refused",
 }  # fmt: skip
-NOTES = {"unlabelled-images", "partly-labelled", "wrong-suffix", "other-files", "alpha", "grey-and-colour", "huge"}
+NOTES = {
+    "unlabelled-images", "partly-labelled", "wrong-suffix", "other-files", "alpha", "grey-and-colour", "huge",
+    "holed-objects",
+}  # fmt: skip
 
 ALSO = {
     "mirrored-copy-in-test": {"near-duplicates"},

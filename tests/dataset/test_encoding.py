@@ -157,7 +157,7 @@ def test_recurring_classes_in_pieces_are_no_instances(tmp_path: Path) -> None:
 
 
 def test_instances_can_be_stated(tmp_path: Path) -> None:
-    paths = write(tmp_path, blobs(2, np.uint8), blobs(3, np.uint8))
+    paths = write(tmp_path, blobs(1, np.uint8), blobs(2, np.uint8))
     assert infer_classes(paths).encoding == "values"
     assert infer_classes(paths, stated={"encoding": "instances"}).encoding == "instances"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unetkit.counting import Extent, median_interval, summarise, write_summary
+from unetkit.counting import Extent, median_interval, summarise, summary_rows, write_rows, write_summary
 from unetkit.objects import Table
 
 
@@ -101,3 +101,21 @@ def test_images_without_a_spacing_have_no_density_in_a_unit() -> None:
     per_image = summarise(table(["a", "b"], [1, 1]), extents).overall["classes"]["cell"]["per_image"]
     assert per_image["objects_per_um2"] == {"mean": 0.2, "low": None, "high": None, "n": 1}
     assert per_image["objects"]["n"] == 2
+
+
+def test_a_summary_is_one_table_of_all_images_groups_and_images(tmp_path: Path) -> None:
+    extents = {name: Extent(100) for name in "abc"}
+    summary = summarise(table(["a", "a", "b"], [4.0, 8.0, 6.0]), extents, {"a": "one", "b": "one", "c": "two"})
+    rows = [row for row in summary_rows(summary) if row["class"] == "cell"]
+    assert [(row["scope"], row["name"], row["objects"]) for row in rows] == [
+        ("all", "", 3), ("group", "one", 3), ("group", "two", 0),
+        ("image", "a", 2), ("image", "b", 1), ("image", "c", 0),
+    ]  # fmt: skip
+    assert (rows[0]["objects_per_image"], rows[0]["median_area_px"]) == (1.0, 6.0)
+    assert rows[0]["objects_per_image_low"] <= 1.0 <= rows[0]["objects_per_image_high"]
+    assert rows[2]["median_area_px"] is None
+    write_rows(tmp_path / "rows.csv", rows)
+    with (tmp_path / "rows.csv").open() as file:
+        read = list(csv.DictReader(file))
+    assert [line["objects"] for line in read] == ["3", "3", "0", "2", "1", "0"]
+    assert (read[3]["objects_per_image"], read[2]["median_area_px"]) == ("", "")

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tests.objects.drawn import blobs, noise
+from unetkit.dataset.numbered import compact_ids
 from unetkit.errors import FileError, InputError, UnetkitError, UsageError
 from unetkit.formats import write_image, write_mask
 from unetkit.image import Geometry, Image
-from unetkit.measuring import Settings, compact_ids, files, measure_files
+from unetkit.measuring import Settings, files, measure_files
 from unetkit.measuring.files import LARGE
 from unetkit.objects import measure
 

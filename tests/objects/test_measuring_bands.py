@@ -13,7 +13,7 @@ from tests.objects.drawn import blobs, noise
 from unetkit.errors import InputError
 from unetkit.image import Image
 from unetkit.objects import Accumulator, ObjectMap, Table, measure
-from unetkit.objects.measuring import accumulate, tabulate
+from unetkit.objects.measuring import tabulate
 
 LOST = ("median_", "skeleton_", "width_", "branch_points", "end_points")
 
@@ -110,7 +110,7 @@ def test_an_object_as_wide_as_a_large_image_loses_no_digits() -> None:
 def test_more_objects_than_memory_holds_are_refused_before_anything_is_measured(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(accumulate, "free_memory", lambda: 2 * 10**9)
+    monkeypatch.setattr("unetkit.memory.free_memory", lambda: 2 * 10**9)
     with pytest.raises(InputError, match=r"20,000,000 objects, which take about 20.0 GB where 2.0 GB are free"):
         Accumulator((10_000, 10_000), 20_000_000)
     Accumulator((100, 100), 100)

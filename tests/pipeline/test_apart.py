@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -15,6 +16,7 @@ from unetkit.errors import RunError, UnknownName
 from unetkit.formats import read_image, read_mask
 from unetkit.image import Image
 from unetkit.metrics.instances import find_overlaps, match
+from unetkit.objects import instance_mask
 from unetkit.pipeline import Options, infer, load_predictor, predict, train
 from unetkit.pipeline.tuning import tune
 from unetkit.prediction import WHOLE, Predictor
@@ -45,6 +47,15 @@ def test_the_run_says_how_objects_come_apart_and_how_well(run: Path) -> None:
     summary = json.loads((run / "test" / "summary.json").read_text())
     assert summary["objects"]["images"] == summary["images"]
     assert (run / "test" / "per_image_objects.csv").is_file()
+    pictures = {path.stem for path in (run / "test" / "object_errors").iterdir()}
+    assert pictures == {path.stem for path in (run / "test" / "overlays").iterdir()}
+    with (run / "test" / "objects_summary.csv").open() as file:
+        whole = {row["of"]: int(row["objects"]) for row in csv.DictReader(file) if row["scope"] == "all"}
+    counts = summary["objects"]["counts"]
+    assert whole == {"true": counts["true_objects"], "predicted": counts["predicted_objects"]}
+    report = (run / "report.html").read_text()
+    assert "Objects one by one" in report
+    assert 'data-layer="objects"' in report
     assert predictor.models[0].num_classes == 3
 
 
@@ -52,7 +63,7 @@ def test_objects_are_better_apart_than_connected(run: Path, cells: Path) -> None
     predictor, scores = load_predictor(run), []
     for path in sorted((cells / "images").iterdir())[:6]:
         image, truth = read_image(path), read_mask(cells / "masks" / path.name).values
-        connected = infer.instance_mask(predictor.labels(image) == 1)
+        connected = instance_mask(predictor.labels(image) == 1)
         scores.append([match(find_overlaps(ids, truth)).ap for ids in (predictor.objects(image).ids, connected)])
     apart, merged = np.mean(scores, axis=0)
     assert apart > merged + 0.05

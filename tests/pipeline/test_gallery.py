@@ -12,13 +12,17 @@ import torch
 from unetkit.augment import AugmentationSettings
 from unetkit.classes import Classes
 from unetkit.dataset import Sample
+from unetkit.dataset.encoding import label_map
+from unetkit.evaluation import evaluate_pairs
+from unetkit.formats import RawMask
 from unetkit.image import Image, LabelMap
 from unetkit.pipeline.gallery import Gallery, attention_sheet, suspicious_places
 from unetkit.pipeline.story import next_steps
 from unetkit.pipeline.validation import mean_dice
-from unetkit.plan import DataPlan, ModelPlan, Plan, TrainingPlan, build_network
+from unetkit.plan import DataPlan, ModelPlan, ObjectsPlan, Plan, TrainingPlan, build_network
 from unetkit.prediction import Predictor
 from unetkit.prediction.attention import SIDE, attention
+from unetkit.report.object_page import object_values
 
 CLASSES = Classes(names=("background", "cell"))
 
@@ -111,12 +115,58 @@ def test_attention_is_shown_on_the_worst_image(names: tuple[str, str]) -> None:
         def read_image(self, sample: Sample) -> Image:
             return images[sample.name]
 
-        def read_labels(self, sample: Sample) -> LabelMap:
+        def read_mask(self, sample: Sample) -> RawMask:
             labels = predictor.labels(images[sample.name])
-            return LabelMap(labels if sample.name == "good" else 1 - labels, CLASSES)
+            return RawMask(labels if sample.name == "good" else 1 - labels)
+
+        def read_labels(self, sample: Sample) -> LabelMap:
+            return label_map(self.read_mask(sample), CLASSES)
 
     gallery = Gallery(Folder())  # type: ignore[arg-type]
     list(gallery.predicted(names, predictor))
     assert gallery.attention is not None
     assert gallery.attention.name == gallery.cases[0].name == "bad"
     assert (gallery.attention.image == gallery.cases[0].image).all()
+
+
+def test_objects_of_several_classes_keep_their_class() -> None:
+    torch.manual_seed(0)
+    plan = Plan(
+        data=DataPlan(channels=1, spatial_dims=2, num_classes=3),
+        model=ModelPlan(name="unet", depth=2, width=4),
+        training=TrainingPlan(steps=1, patch=(32, 32), validate_every=1),
+        augmentation=AugmentationSettings(),
+        objects=ObjectsPlan(separate="border"),
+    )
+    predictor = Predictor([build_network(plan)], plan)
+    image = Image(np.random.default_rng(0).normal(size=(1, 32, 24)).astype(np.float32))
+    truth = np.zeros((32, 24), np.uint8)
+    truth[2:10, 2:10], truth[20:28, 2:10], truth[2:10, 14:22] = 1, 1, 2
+
+    class Folder:
+        classes = Classes(names=("background", "cell", "debris"), values=(0, 1, 2), encoding="values")
+
+        def sample(self, name: str) -> Sample:
+            return Sample(name, Path(f"{name}.png"), None)
+
+        def read_image(self, sample: Sample) -> Image:
+            return image
+
+        def read_mask(self, sample: Sample) -> RawMask:
+            return RawMask(truth)
+
+        def read_labels(self, sample: Sample) -> LabelMap:
+            return LabelMap(truth, self.classes)
+
+    gallery = Gallery(Folder(), images=1)  # type: ignore[arg-type]
+    (pair,) = gallery.predicted(["a"], predictor)
+    assert pair.truth_classes is not None
+    assert pair.truth_classes.tolist() == [1, 1, 2]
+    scores = evaluate_pairs([pair], Folder.classes).summary["objects"]
+    assert [scores["classes"][name]["counts"]["true_objects"] for name in ("cell", "debris")] == [2, 1]
+    shown = gallery.cases[0].objects
+    assert shown is not None
+    assert shown.ids.shape == (32, 24)
+    sheet = gallery.one_by_one.sheet()
+    assert sheet is not None
+    assert object_values(sheet, {"objects": scores})["scores"]["classes"] == ["cell", "debris"]

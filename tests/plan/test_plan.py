@@ -69,6 +69,31 @@ def test_a_pretrained_encoder_is_taken_where_there_is_time_for_it(
     assert make_plan(photographs, num_classes=2, steps=20).model.name == "unet-lite0"  # nobody asked a clock
 
 
+@pytest.mark.parametrize(
+    ("numbered", "touching", "objects", "gap", "classes", "way"),
+    [
+        (True, 0.3, 100, 40.0, 1, "boundary"),
+        (True, 0.05, 100, 40.0, 1, "border"),
+        (False, 0.0, 400, 5.0, 1, "border"),
+        (False, 0.0, 400, 12.0, 1, "components"),  # gaps as wide as that stay open
+        (False, 0.0, 40, 5.0, 1, "components"),  # four an image
+        (False, 0.0, 400, 5.0, 2, "components"),
+    ],
+)
+def test_the_way_of_separating_follows_from_the_masks(
+    facts: Fingerprint, numbered: bool, touching: float, objects: int, gap: float, classes: int, way: str
+) -> None:
+    size = facts.object_sizes[0].model_copy(update={"objects": objects, "median": 30.0})
+    thickness = (gap, *[20.0] * classes)
+    told = {"numbered": numbered, "touching_share": touching, "object_sizes": (size,) * classes}
+    masks = facts.model_copy(update={**told, "thickness": thickness, "labelled": 10})
+    made = make_plan(masks, num_classes=1 + classes, steps=10)
+    assert made.objects.separate == way
+    assert len(made.reasons["objects.separate"]) > 8
+    stated = make_plan(masks, num_classes=1 + classes, steps=10, settings=["objects.separate=flow"])
+    assert stated.objects.separate == "flow"
+
+
 def test_a_stated_length_ends_a_budget_and_its_corrections(plan: Plan) -> None:
     timed = plan.changed({"training.time": 60.0, "training.replans": [[5, 80]]}, "")
     shorter = timed.with_settings(["training.steps=20"])

@@ -7,7 +7,9 @@ import pytest
 from scipy import ndimage
 
 from unetkit.classes import Classes
-from unetkit.report import AttentionSheet, AugmentationSheet, Case, ReportData, Suspect
+from unetkit.metrics.instances import score_objects, summarise
+from unetkit.objects import with_classes
+from unetkit.report import AttentionSheet, AugmentationSheet, Case, ErrorCrop, ObjectSheet, ReportData, Suspect
 
 HOSTILE = "\"><script>alert(1)</script>'&"
 
@@ -30,7 +32,34 @@ def _case(rng: np.random.Generator, index: int, size: int, classes: int) -> Case
     if index == 0:
         truth[: size // 4] = 255
     score = 0.4 + 0.05 * index
-    return Case(f"plate/{index}{HOSTILE}", image, truth, prediction, score, {"dice": score, "hd95": None})
+    objects = with_classes(ndimage.label(prediction)[0], prediction) if classes == 2 else None
+    scores = {"dice": score, "hd95": None}
+    return Case(f"plate/{index}{HOSTILE}", image, truth, prediction, score, scores, objects)
+
+
+def object_scores(names: tuple[str, ...]) -> dict[str, object]:
+    """The scores of one image: an object of each class, the last of which was missed and another invented."""
+    truth = np.zeros((8, 8 * len(names)), np.int64)
+    for index in range(1, len(names)):
+        truth[2:6, 8 * index : 8 * index + 5] = index
+    prediction = np.where(truth == len(names) - 1, 0, truth)
+    prediction[:2, :3] = len(names)
+    classes = np.array([*range(1, len(names)), 1])
+    scores = score_objects(prediction, truth, prediction_classes=classes, truth_classes=classes)
+    return summarise([scores, scores], class_names=names) | {"interval": HOSTILE, "worst": []}
+
+
+def object_sheet(names: tuple[str, ...], crop: np.ndarray) -> ObjectSheet:
+    """Counts, values and two places, with hostile names."""
+    numbers = {"objects": 3, "objects_per_mpx": 4.5, "objects_per_um2": 1e-4, "covered": 0.6, "median_area_um2": None}
+    rows = [
+        {"of": of, "scope": scope, "name": name, "class": one, **numbers, "covered_low": 0.5, "covered_high": 0.7}
+        for of in ("true", "predicted")
+        for scope, name in (("all", ""), ("group", HOSTILE), ("image", HOSTILE))
+        for one in names[1:]
+    ]
+    values = [("Size", f"area {HOSTILE}", [1.0, 2.0, float("nan")], [50.0]), ("Nothing", "none", [], [])]
+    return ObjectSheet(rows, values, [(HOSTILE, 3, 4)], [ErrorCrop(HOSTILE, [HOSTILE], crop, crop)])
 
 
 def make_report(
@@ -63,8 +92,9 @@ def make_report(
         summary={
             "unit": "um", "images": cases, "groups": 2, "interval": HOSTILE, "mean": metrics,
             "classes": dict.fromkeys(names[1:], metrics), "pooled_iou": dict.fromkeys(names, 0.8), "mean_iou": 0.7,
-            "confusion": counts.tolist(), "class_names": list(names), "worst": [],
+            "confusion": counts.tolist(), "class_names": list(names), "worst": [], "objects": object_scores(names),
         },
+        objects=object_sheet(names, shown[0].image),
         cases=[*shown, unlabelled],
         attention=AttentionSheet(HOSTILE, shown[0].image, {1: rng.random((-(-size // 2),) * 2)}),
         augmentation=AugmentationSheet([shown[0].image], [shown[0].prediction], [HOSTILE], warped),

@@ -23,6 +23,7 @@ SECTIONS = (
     "training",
     "scores",
     "confusion",
+    "objects",
     "images",
     "suspects",
     "missed",
@@ -94,8 +95,9 @@ def test_a_report_of_nothing_says_what_is_missing_and_why() -> None:
 @pytest.mark.parametrize(
     "nothing",
     [
-        {"findings": []}, {"suspects": []}, {"missed": []}, {"cases": []}, {"history": []}, {"best_step": None},
-        {"augmentation": AugmentationSheet([], [], [])}, {"summary": {}}, {"split": {}}, {"history": [{"step": None}]},
+        {"findings": []}, {"suspects": []}, {"missed": []}, {"objects": None}, {"cases": []}, {"history": []},
+        {"best_step": None}, {"augmentation": AugmentationSheet([], [], [])}, {"summary": {}}, {"split": {}},
+        {"history": [{"step": None}]},
         {"summary": {"mean": {}, "classes": {}, "confusion": [], "class_names": []}},
         {"summary": {"images": 1, "mean": {"dice": {"mean": None}}, "classes": {"a": {"dice": {"mean": None}}}}},
     ],
@@ -213,3 +215,22 @@ def test_arrays_that_do_not_lie_on_each_other_are_refused() -> None:
         AugmentationSheet([], [], [], np.zeros((3, 3)))
     with pytest.raises(InputError, match=r"1 shares.*2: a, b"):
         ReportData(title="", subtitle="", classes=Classes(names=("a", "b")), class_shares=[1.0])
+
+
+def test_scores_of_partitions_are_shown_where_objects_fill_the_image(full_report: ReportData) -> None:
+    sheet = full_report.objects
+    assert sheet is not None
+    assert "V-Rand" in read(render(full_report)).text["objects"]
+    thin = dataclasses.replace(sheet, rows=[{**row, "covered": 0.4} for row in sheet.rows])
+    told = read(render(dataclasses.replace(full_report, objects=thin))).text["objects"]
+    assert "V-Rand" not in told
+    assert "AJI" in told
+
+
+def test_objects_are_told_of_each_class(full_report: ReportData) -> None:
+    told = read(render(full_report)).text["objects"]
+    assert "all objects" in told
+    assert "merges" in told
+    assert "median area" not in told  # nowhere known
+    assert "per µm²" in told
+    assert "per megapixel" not in told

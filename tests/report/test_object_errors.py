@@ -107,3 +107,15 @@ def test_kinds_are_told_apart_with_any_colour_vision(vision: list[list[float]]) 
     for a, b in itertools.combinations(KIND_COLOURS, 2):
         least = 34 if {a, b} == {SPLIT, MISSED} else 38
         assert np.linalg.norm(seen(KIND_COLOURS[a]) - seen(KIND_COLOURS[b])) > least, (a, b)
+
+
+def test_every_window_is_the_one_with_the_most_errors_left() -> None:
+    rng = np.random.default_rng(0)
+    truth = np.kron((rng.random((20, 30)) < 0.2) * np.arange(1, 601).reshape(20, 30), np.ones((4, 4), int))
+    nothing = np.zeros_like(truth)
+    kinds = object_kinds(find_overlaps(nothing, truth))
+    left = (truth > 0).astype(int)
+    for window in worst_crops(nothing, truth, kinds, side=17, most=9):
+        sums = np.lib.stride_tricks.sliding_window_view(left, (17, 17)).sum((2, 3))
+        assert left[window].sum() == sums.max()
+        left[window] = 0

@@ -12,8 +12,8 @@ from tests.objects.drawn import blobs
 from unetkit.classes import Classes
 from unetkit.errors import InputError
 from unetkit.objects import ObjectMap
-from unetkit.report.object_charts import value_histogram
-from unetkit.report.object_overlay import paint_objects, widest_places
+from unetkit.report.object_charts import count_scatter, paired_histogram, value_histogram
+from unetkit.report.object_overlay import draw_objects, paint_objects, widest_places
 
 CLASSES = Classes(names=("background", "one", "two"))
 
@@ -104,3 +104,36 @@ def test_every_value_is_in_one_bar(values: list[float], scale: str) -> None:
 
 def test_nothing_to_count_is_said() -> None:
     assert "There are no objects" in value_histogram([], name="area")
+
+
+@pytest.mark.parametrize("true", [[], [4.0], [1.0, 2.0, 3.0, float("nan")], [1.0, 900.0]])
+@pytest.mark.parametrize("predicted", [[], [4.0, 4.0], [0.5, 7.0, 7.5]])
+def test_true_and_predicted_values_are_counted_in_the_same_bins(true: list[float], predicted: list[float]) -> None:
+    svg = paired_histogram(true, predicted, name="area (px)")
+    ET.fromstring(svg)
+    counts = re.findall(r": (\d+) true, (\d+) predicted</title>", svg)
+    assert sum(int(one) for one, _ in counts) == np.isfinite(true).sum()
+    assert sum(int(one) for _, one in counts) == len(predicted)
+    assert ("There are no objects" in svg) == (not true and not predicted)
+
+
+def test_counts_of_images_stand_beside_each_other() -> None:
+    svg = count_scatter([("a<b", 3, 3), ("c", 3, 3), ("d", 0, 7)])
+    ET.fromstring(svg)
+    assert ": 3 true, 3 predicted" in svg
+    assert "2 images: 3 true" in svg  # of the same counts
+    assert "d: 0 true, 7 predicted" in svg
+    assert "2 agree exactly" in svg
+    ET.fromstring(count_scatter([("a", 0, 0)]))
+    assert "no images" in count_scatter([])
+
+
+def test_drawn_objects_lie_on_nothing() -> None:
+    ids = np.zeros((40, 40), np.uint32)
+    ids[5:20, 5:20] = 1
+    drawn = draw_objects(ObjectMap(ids, np.array([2], np.uint8)), CLASSES, names=())
+    assert tuple(drawn[5, 10]) == (*CLASSES.colours[2], 255)
+    assert not drawn[30:].any()
+    assert not drawn[10:15, 10:15].any()
+    with pytest.raises(InputError, match="of a volume"):
+        draw_objects(ObjectMap(ids[None], np.array([2], np.uint8)), CLASSES)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import patch
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
 
 from unetkit.losses import build_loss
 from unetkit.metrics.instances import score_objects
@@ -127,3 +133,104 @@ def test_borders_weigh_and_gaps_open() -> None:
     gapped = torch.where(torch.from_numpy(touching(ids)), -5.0, whole)
     values = [float(loss(torch.stack([-one, one])[None], target, valid)) for one in (gapped, whole)]
     assert values[0] < values[1]
+
+
+def field(shape: tuple[int, ...], smooth: float, seed: int) -> npt.NDArray[np.float32]:
+    """Smooth noise between 0 and 1."""
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).standard_normal(shape), smooth)
+    return ((noise - noise.min()) / np.ptp(noise)).astype(np.float32)
+
+
+def any_outputs(
+    name: str, shape: tuple[int, ...], seed: int, levels: int | None
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Labels of three classes and 255, background probability and extra outputs, as no network gives them."""
+    labels = (field(shape, 1.5, seed) > 0.4) * (1 + (field(shape, 3, seed + 1) > 0.5))
+    labels = np.where(field(shape, 1, seed + 2) > 0.85, 255, labels).astype(np.uint8)
+    extras = SEPARATORS[name].channels(len(shape))
+    maps = np.stack([field(shape, 1.2, seed + 3 + one) for one in range(1 + extras)])
+    if levels is not None:  # plateaus: ties everywhere
+        maps = (np.round(maps * levels) / levels).astype(np.float32)
+    maps[0][field(shape, 1, seed + 9) > 0.9] = np.nan  # no data
+    return labels, maps[0], 2.5 * maps[1:] - 1.0
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(sorted(SEPARATORS)),
+    st.sampled_from([(43, 19), (12, 11, 10)]),
+    st.integers(0, 10**6),
+    st.integers(1, 13),
+    st.sampled_from([None, 4, 1]),
+    st.sampled_from([0.0, 0.5, 1.7]),
+    st.integers(1, 6),
+)
+def test_bands_change_no_object(
+    name: str, shape: tuple[int, ...], seed: int, band: int, levels: int | None, smoothing: float, least: int
+) -> None:
+    outputs, separator = any_outputs(name, shape, seed, levels), SEPARATORS[name]
+    decoding = Decoding(separator.seed, smoothing, least)
+    whole = decode(separator, *outputs, decoding)
+    with patch("unetkit.separation.decode.band_of", lambda shape: band):
+        banded = decode(separator, *outputs, decoding)
+    assert np.array_equal(banded.ids, whole.ids)
+    assert np.array_equal(banded.classes, whole.classes)
+    # objects keep to a class, in numbers that follow their first pixels
+    labels = outputs[0]
+    inside = whole.ids > 0
+    assert (whole.classes[whole.ids[inside] - 1] == labels[inside]).all()
+    numbers, first = np.unique(whole.ids[inside], return_index=True)
+    assert (numbers == np.arange(1, whole.count + 1)).all()
+    assert (np.diff(first) > 0).all()
+    if least == 1:
+        assert (inside == ((labels > 0) & (labels < 255))).all()
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("name", SEPARATORS)
+def test_threads_change_no_object(name: str, dims: int) -> None:
+    shape = (90, 70) if dims == 2 else (10, 12, 14)
+    decoding = Decoding(SEPARATORS[name].seed, 0.7, 2)
+
+    def ids(_: int) -> npt.NDArray[np.uint32]:
+        return decode(SEPARATORS[name], *any_outputs(name, shape, 5, 4), decoding).ids
+
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = ids(0)
+        torch.set_num_threads(2)
+        with ThreadPoolExecutor(4) as pool:
+            assert all(np.array_equal(one, alone) for one in pool.map(ids, range(8)))
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("name", [name for name in SEPARATORS if name != "components"])
+def test_touching_objects_of_two_classes_come_apart(name: str, dims: int) -> None:
+    ids, separator = touching_discs(dims), SEPARATORS[name]
+    kinds = np.array([0, 1, 2, 2, 1, 1], np.uint8)
+    labels, background, extra = perfect(name, ids)
+    found = decode(separator, labels * kinds[ids], background, extra, Decoding(separator.seed, 0.5, 4))
+    scores = score_objects(found.ids, ids, prediction_classes=found.classes, truth_classes=kinds[1:])
+    assert {index: scores.classes[index].values["ap50"] for index in (1, 2)} == {1: 1.0, 2: 1.0}
+
+
+def test_targets_of_objects_with_holes_and_in_pieces() -> None:
+    """A hole is background, wherever it is; pieces share the greatest depth, so that a small one stays low."""
+    ids = np.zeros((40, 80), np.int64)
+    ids[4:36, 4:36] = 1
+    ids[18:22, 18:22] = 0  # a hole
+    ids[4:36, 40:72], ids[18:22, 75:79] = 2, 2  # a large piece and a small one
+    share = normalised_distance(ids)
+    assert share[20, 20] == 0
+    assert share[17, 20] == pytest.approx(1 / edge_distance(ids)[ids == 1].max())
+    assert share[ids == 2].max() == 1
+    assert share[18:22, 75:79].max() <= 2 / 16
+    assert rim(ids)[17, 20] == 1
+    assert (inward(ids)[:, 18:22, 18:22] == 0).all()
+    for name, separator in SEPARATORS.items():
+        found = decode(separator, *perfect(name, ids), Decoding(separator.seed, 0.0, 1))
+        assert found.ids[20, 20] == 0
+        assert {*np.unique(found.ids[18:22, 75:79])}.isdisjoint({*np.unique(found.ids[4:36, 40:72])} - {0})

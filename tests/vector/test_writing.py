@@ -131,7 +131,7 @@ def outside() -> ImageObjects:
     [
         (volume, "svg", "v: svg cannot hold the objects of a volume; found 2×3×4.*name the format tiff"),
         (volume, "png", "v: a PNG cannot hold these objects; found a volume"),
-        (many, "png", "m: a PNG cannot hold these objects; found 65536 objects.*name the format tiff"),
+        (many, "png", "m: a PNG cannot hold these objects; found numbers up to 65536.*name the format tiff"),
         (wide, "imagej", "w: ImageJ's regions do not reach so far; found 1 × 32768 pixels"),
         (wide, "geojson", "w: has no geo-reference"),
         (outside, "svg", "../w: cannot name files"),

@@ -25,9 +25,10 @@ from unetkit.report.comparison_charts import (
     learning_curve,
     score_against_cost,
 )
-from unetkit.report.html import ERROR_NAMES, NARROW, both, page
+from unetkit.report.html import ERROR_NAMES, page
 from unetkit.report.overlay import ERROR_COLOURS, FALSE_ALARM, FOUND, MISSED, WRONG_CLASS, blend, overlay, paint_labels
 from unetkit.report.pictures import fit_image, fit_labels, photograph
+from unetkit.report.svg import NARROW, both
 
 SIDE = 300
 """Longest side of a picture on the page, in pixels."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,12 +12,18 @@ import numpy as np
 import numpy.typing as npt
 from skimage.measure import label as connected_components
 
-from unetkit.classes import Colour
+from unetkit.classes import Colour, require_whole
 from unetkit.errors import FileError
 from unetkit.formats import RawMask, read_mask
 
 BLOCK = 2**22
 """Pixels counted at a time: `bincount` makes eight bytes of each."""
+
+LISTED = 2**26
+"""Numbers below this are counted in a list, larger ones by sorting."""
+
+LOOKED = 2**26
+"""Pixels of a mask whose connected areas are counted: numbering them takes sixteen bytes of each."""
 
 Integers = npt.NDArray[np.int64]
 Item = TypeVar("Item")
@@ -29,7 +36,7 @@ class Indexed:
 
     Args:
         values: the V different values, rising: int64, but of a mask of floats its own type, so that fractions stay
-            fractions. All NaN are one value, the last.
+            fractions, and uint64 where only that holds them. All NaN are one value, the last.
         counts: pixels of each value.
         index: *S, the position of each pixel's value among them, in the smallest type that holds it.
     """
@@ -52,7 +59,9 @@ class MaskCount:
         counts: on how many pixels each occurs.
         repeats: on how many of them the next pixel (of the next column or the next row, whichever is more often so)
             has the same value: nearly all in a drawn area, few in compression noise and soft edges.
-        pieces: in how many connected areas each value lies; empty where it was not asked for.
+        pieces: in how many connected areas each value lies, corners connecting; empty where it was not asked for. Of a
+            mask of more than LOOKED pixels, the part around its middle is looked at; 0 for what is not there.
+        holes: how many holes each value has there: areas of 0 that it alone surrounds; empty where `pieces` is.
     """
 
     path: Path
@@ -63,6 +72,7 @@ class MaskCount:
     counts: Integers
     repeats: Integers
     pieces: Integers
+    holes: Integers
 
 
 def count_mask(path: Path) -> MaskCount:
@@ -75,7 +85,7 @@ def count_mask(path: Path) -> MaskCount:
         Its values and their counts. Pieces are counted where there are at least two numbers besides 0.
 
     Raises:
-        FileError: unreadable, or numbers that are not whole.
+        FileError: unreadable, numbers that are not whole, or larger than 64 bits with a sign hold.
     """
     raw = read_mask(path)
     return count_raw(path, raw, index_values(numbers_of(raw)))
@@ -91,16 +101,27 @@ def count_raw(path: Path, raw: RawMask, indexed: Indexed, *, with_pieces: bool =
         with_pieces: whether to count the connected areas, which takes longest.
 
     Raises:
-        FileError: numbers that are not whole.
+        FileError: numbers that are not whole, or larger than 64 bits with a sign hold.
     """
     values, counts, index = indexed.values, indexed.counts, indexed.index
     coloured = is_coloured(raw.values)
+    if values.dtype == np.uint64:
+        raise FileError(
+            "mask holds larger numbers than can be told apart here",
+            file=path,
+            found=values[-1],
+            expected=f"at most {np.iinfo(np.int64).max}",
+            mend="number the objects 1 … n anew",
+        )
     if values.dtype.kind == "f":
         values = _whole(values, counts, path)
-    numbered = with_pieces and not coloured and np.count_nonzero(values) > 1
-    pieces = _pieces(index, len(values)) if numbered else np.zeros(0, np.int64)
+    pieces = holes = np.zeros(0, np.int64)
+    if with_pieces and not coloured and np.count_nonzero(values) > 1:
+        looked = index[_middle(index.shape)]
+        pieces = _pieces(looked, len(values))
+        holes = _holes(looked, len(values), int(np.searchsorted(values, 0))) if 0 in values else np.zeros_like(pieces)
     repeats = _repeats(index, len(values))
-    return MaskCount(path, coloured, raw.values.dtype, raw.palette, values, counts, repeats, pieces)
+    return MaskCount(path, coloured, raw.values.dtype, raw.palette, values, counts, repeats, pieces, holes)
 
 
 def numbers_of(raw: RawMask) -> npt.NDArray[Any]:
@@ -116,19 +137,31 @@ def index_values(numbers: npt.NDArray[Any]) -> Indexed:
     """
     if numbers.dtype.kind == "b":
         numbers = numbers.view(np.uint8)
-    if numbers.dtype.kind == "u" and numbers.dtype.itemsize <= 2:  # counting and looking up beat sorting and searching
-        counts = tally(numbers, 256**numbers.dtype.itemsize)
+    size = _listed(numbers)
+    if size:  # counting and looking up beat sorting and searching
+        counts = tally(numbers, size)
         values = np.flatnonzero(counts)
         table = np.zeros(len(counts), _index_type(len(values)))
         table[values] = np.arange(len(values))
         return Indexed(values, counts[values], table[numbers])
     values = np.unique(numbers)
     index = np.searchsorted(values, numbers).astype(_index_type(len(values)))
-    return Indexed(values if values.dtype.kind == "f" else values.astype(np.int64), tally(index, len(values)), index)
+    if values.dtype.kind != "f" and (values.dtype != np.uint64 or values[-1:].max(initial=0) < 2**63):
+        values = values.astype(np.int64)
+    return Indexed(values, tally(index, len(values)), index)
+
+
+def _listed(numbers: npt.NDArray[Any]) -> int:
+    """How long a list of all numbers up to the highest is; 0 where it is too long, or numbers are no places in it."""
+    if numbers.dtype.kind not in "ui" or not numbers.size:
+        return 0
+    if numbers.dtype.kind == "u" and numbers.dtype.itemsize <= 2:
+        return int(256**numbers.dtype.itemsize)
+    return int(numbers.max()) + 1 if numbers.min() >= 0 and numbers.max() < LISTED else 0
 
 
 def _index_type(count: int) -> type[np.integer[Any]]:
-    return np.uint8 if count <= 2**8 else np.uint16 if count <= 2**16 else np.intp
+    return np.uint8 if count <= 2**8 else np.uint16 if count <= 2**16 else np.uint32 if count <= 2**32 else np.intp
 
 
 def tally(index: npt.NDArray[Any], size: int) -> Integers:
@@ -136,7 +169,9 @@ def tally(index: npt.NDArray[Any], size: int) -> Integers:
     flat = index.reshape(-1)
     counts = np.zeros(size, np.int64)
     for start in range(0, flat.size, BLOCK):
-        counts += np.bincount(flat[start : start + BLOCK], minlength=size)
+        block = flat[start : start + BLOCK]
+        top = int(block.max()) + 1
+        counts[:top] += np.bincount(block, minlength=top)
     return counts
 
 
@@ -182,7 +217,8 @@ def as_colours(count: MaskCount) -> MaskCount:
     keys = np.array([r << 16 | g << 8 | b for r, g, b in (shades[v] for v in count.values)], np.int64)
     values, at = np.unique(keys, return_inverse=True)
     counts, repeats = (_sum_by(at, column, len(values)) for column in (count.counts, count.repeats))
-    return MaskCount(count.path, True, count.dtype, count.palette, values, counts, repeats, np.zeros(0, np.int64))
+    none = np.zeros(0, np.int64)
+    return MaskCount(count.path, True, count.dtype, count.palette, values, counts, repeats, none, none)
 
 
 def pool(counts: Sequence[MaskCount]) -> tuple[Integers, Integers, Integers]:
@@ -215,6 +251,7 @@ def _whole(values: npt.NDArray[Any], counts: Integers, path: Path) -> Integers:
             expected="whole numbers, one a class",
             mend="threshold the mask (a probability map is not a mask)",
         )
+    require_whole(np.abs(values), path)
     return np.asarray(rounded.astype(np.int64))
 
 
@@ -229,3 +266,28 @@ def _pieces(indices: Index, size: int) -> Integers:
     value_of = np.zeros(number + 1, np.intp)
     value_of[areas.ravel()] = indices.ravel()
     return np.asarray(np.bincount(value_of[1:], minlength=size).astype(np.int64))
+
+
+def _middle(shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """The part of a mask around its middle that has at most LOOKED pixels, and its proportions."""
+    share = min(1.0, (LOOKED / max(prod(shape), 1)) ** (1 / len(shape)))
+    sides = [max(int(share * extent), 1) for extent in shape]
+    return tuple(
+        slice((extent - side) // 2, (extent - side) // 2 + side) for extent, side in zip(shape, sides, strict=True)
+    )
+
+
+def _holes(indices: Index, size: int, background: int) -> Integers:
+    """Of each value, how many areas of the background it alone surrounds."""
+    empty, number = connected_components(indices == background, background=0, return_num=True, connectivity=1)  # type: ignore[no-untyped-call]
+    low, high = np.full(number + 1, size), np.full(number + 1, -1)
+    for axis in range(indices.ndim):
+        areas, values = np.moveaxis(empty, axis, 0), np.moveaxis(indices, axis, 0)
+        for edge in (0, -1):
+            high[areas[edge]] = size  # an area at the border of the mask is no hole
+        for area, beside in ((areas[:-1], values[1:]), (areas[1:], values[:-1])):
+            met = (area > 0) & (beside != background)
+            np.minimum.at(low, area[met], beside[met])
+            np.maximum.at(high, area[met], beside[met])
+    closed = low[1:] == high[1:]
+    return np.asarray(np.bincount(low[1:][closed], minlength=size).astype(np.int64))

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from unetkit.classes import read_stated
-from unetkit.dataset import rules_classes, rules_files, rules_images, rules_labels, rules_masks, rules_splits
+from unetkit.dataset import (
+    rules_classes,
+    rules_files,
+    rules_images,
+    rules_labels,
+    rules_masks,
+    rules_objects,
+    rules_splits,
+)
 from unetkit.dataset.facts import Row, fact_rows
 from unetkit.dataset.findings import SEVERITIES, Case, Finding, Severity
 from unetkit.dataset.folder import Dataset, open_dataset
@@ -53,6 +61,9 @@ RULES: dict[str, Rule] = {
     "unlabelled-classes": rules_labels.unlabelled_classes,
     "partly-labelled": rules_labels.partly_labelled,
     "no-whole-image": rules_labels.no_whole_image,
+    "ids-or-classes": rules_objects.ids_or_classes,
+    "torn-objects": rules_objects.torn_objects,
+    "holed-objects": rules_objects.holed_objects,
     "not-finite": rules_images.not_finite,
     "channel-mismatch": rules_images.channel_mismatch,
     "mixed-dimensions": rules_images.mixed_dimensions,

@@ -11,7 +11,15 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from unetkit.classes import MAX_CLASSES, Classes, Colour, display_colour, read_classes, read_stated
+from unetkit.classes import (
+    MAX_CLASSES,
+    Classes,
+    Colour,
+    class_numbers,
+    display_colour,
+    read_classes,
+    read_stated,
+)
 from unetkit.dataset.census import (
     Integers,
     MaskCount,
@@ -22,6 +30,7 @@ from unetkit.dataset.census import (
     is_coloured,
     pool,
 )
+from unetkit.dataset.ids_or_classes import why_objects
 from unetkit.errors import DatasetError, FileError
 from unetkit.formats import RawMask, read_mask
 from unetkit.image import LabelMap
@@ -63,6 +72,7 @@ def infer_classes(
     Raises:
         FileError: a mask is unreadable, or holds JPEG ringing or a photograph instead of classes.
         DatasetError: no masks, one single value in all of them, or masks that contradict each other.
+        UnclearMasks: numbers may count objects or name classes, and nobody stated which.
 
     Example:
         >>> import tempfile
@@ -110,10 +120,16 @@ def find_classes(stated_in: Path, masks: Sequence[Path], counted: Mapping[Path, 
     if not stated_in.exists():
         return infer_classes(masks, counted=counted)
     stated = read_stated(stated_in)
-    if "names" in stated and ("values" in stated or "encoding" in stated):
+    if states_all(stated):
         classes = read_classes(stated_in)
         return classes if classes.evidence else classes.model_copy(update={"evidence": f"stated in {stated_in.name}"})
     return infer_classes(masks, stated=stated, counted=counted)
+
+
+def states_all(stated: Mapping[str, Any]) -> bool:
+    """Whether the fields of a classes.yaml say what masks mean, so that nothing has to be inferred."""
+    numbers = "encoding" in stated and not stated.get("label_divisor")
+    return "names" in stated and ("values" in stated or numbers)
 
 
 def read_label_map(path: Path, classes: Classes) -> LabelMap:
@@ -184,15 +200,15 @@ def _numbers(counts: Sequence[MaskCount], stated: Mapping[str, Any]) -> dict[str
     values, pixels, repeats = values[kept], pixels[kept], repeats[kept]
     _require_two_values(values, "value")
     dtype = _file_type(counts)
-    why = "stated" if stated.get("encoding") == "instances" else None
-    if stated.get("encoding") is None:
-        why = _why_instances(counts, values)
+    void = _void(counts, values) if stated_ignored is None else None
+    gap = () if void is None or void - 1 in values else (void,)  # objects may well be counted up to the highest number
+    why = _why_instances(counts, stated_ignored or gap, stated)
     if why:
-        evidence = f"instance ids, 0 and up to {values[-1]}: {why}"
-        return {"names": ("background", "foreground"), "encoding": "instances", "dtype": dtype, "evidence": evidence}
+        if gap:
+            why += f"; {void} is taken for 'nobody labelled this' (classes.yaml 'ignore_values: []' makes it an object)"
+        return _instances(values[~np.isin(values, gap)], why, stated) | {"dtype": dtype, "ignore_values": gap}
     _refuse_ringing(counts, values, pixels, repeats)
     evidence = f"the values {_listed(values)}"
-    void = _void(counts, values) if stated_ignored is None else None
     if void is not None:
         values = values[values != void]
         evidence += f"; {void} beside small indices is taken for 'nobody labelled this' "
@@ -207,6 +223,31 @@ def _numbers(counts: Sequence[MaskCount], stated: Mapping[str, Any]) -> dict[str
         )
     fields |= {"dtype": dtype, "palette": len(palettes) == len(counts), "evidence": evidence}
     return {**fields, "ignore_values": () if void is None else (void,)}
+
+
+def _why_instances(counts: Sequence[MaskCount], ignored: Sequence[int], stated: Mapping[str, Any]) -> str | None:
+    """Why numbers count objects: as stated, or found out; None for classes, as stated or found out."""
+    if stated.get("encoding") is not None:
+        return "stated" if stated["encoding"] == "instances" else None
+    if stated.get("label_divisor"):
+        return "stated by label_divisor"
+    if stated.get("values") or len(stated.get("names", ())) > 2:
+        return None
+    return why_objects(counts, ignored)
+
+
+def _instances(found: Integers, why: str, stated: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of masks that number their objects, of one class or, where a divisor is stated, of several."""
+    fields: dict[str, Any] = {"encoding": "instances"}
+    divisor = stated.get("label_divisor", 0)
+    if divisor < 2:
+        evidence = f"instance ids, 0 and up to {found[-1]}: {why}"
+        return {**fields, "names": ("background", "foreground"), "evidence": evidence}
+    values = np.union1d([0], class_numbers(found, divisor))
+    fields |= _number_classes(values, stated)
+    if not stated.get("names"):
+        fields["names"] = ("background", *(f"class {value}" for value in fields["values"][1:]))
+    return {**fields, "evidence": f"class · {divisor} + instance id, the classes {_listed(values)}: {why}"}
 
 
 def _number_classes(found: Integers, stated: Mapping[str, Any]) -> dict[str, Any]:
@@ -268,37 +309,6 @@ def _require_two_values(values: Integers, what: str) -> None:
             expected=f"at least two {what}s, such as 0 and 255",
             mend="add masks with labelled objects, or state all classes in classes.yaml",
         )
-
-
-def _why_instances(counts: Sequence[MaskCount], values: Integers) -> str | None:
-    """The evidence that numbers count objects and not classes, or None where they do not.
-
-    An object lies in one piece, and the objects of an image are numbered from 1 to a count that varies from image to
-    image. A class lies in many pieces and has the same number everywhere. In 8 bits, where classes are the rule, all
-    of that must hold; in 16 bits and more it suffices for most.
-    """
-    objects = [count.values[count.values != 0] for count in counts]
-    pieces = [count.pieces[count.values != 0] for count in counts if len(count.pieces)]
-    shown = [ids for ids in objects if len(ids)]
-    most = max((len(ids) for ids in shown), default=0)
-    if most < 4 or values[0] < 0 or not pieces:
-        return None
-    whole = float(np.mean(np.concatenate(pieces) == 1))
-    numbered = float(np.mean([np.array_equal(ids, np.arange(1, len(ids) + 1)) for ids in shown]))
-    varies = len({len(ids) for ids in shown}) > 1
-    if all(count.dtype.itemsize == 1 for count in counts):
-        sure = whole >= 0.95 and numbered >= 0.95 and varies and most >= 8 and len(shown) >= 3
-    elif most > 16:
-        sure = whole >= 0.85
-    else:
-        sure = whole >= 0.85 and numbered >= 0.5 and varies
-    if not sure:
-        return None
-    fewest = min(len(ids) for ids in shown)
-    return (
-        f"{fewest} to {most} numbers an image, {whole:.0%} of them in one piece, numbered 1 … n in {numbered:.0%} of"
-        " the masks (if they are classes, state 'encoding: values' in classes.yaml)"
-    )
 
 
 def _refuse_ringing(counts: Sequence[MaskCount], values: Integers, pixels: Integers, repeats: Integers) -> None:

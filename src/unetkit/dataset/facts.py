@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from math import prod
 
+import numpy as np
+
+from unetkit.classes import Classes
+from unetkit.dataset.encoding import count_labels
 from unetkit.dataset.findings import Case, listed
 from unetkit.dataset.marked import WHOLE_KINDS
+from unetkit.dataset.records import MaskFacts
+from unetkit.dataset.rules_objects import object_numbers
 from unetkit.dataset.rules_splits import given_parts
+from unetkit.errors import FileError
 
 Row = tuple[str, str]
 """A label and its value."""
@@ -66,8 +74,8 @@ def _class_rows(case: Case) -> list[Row]:
     if case.dataset is not None and case.marked:
         total = sum(case.pixels) or 1
         shares = zip(case.dataset.classes.names, case.pixels, strict=False)  # no pixels where a label cannot be read
-        rows = [(f"class {name}", f"{count / total:.2%} of the labelled pixels") for name, count in shares]
-        return [("classes", case.dataset.classes.evidence), *rows]
+        told = [(f"class {name}", f"{count / total:.2%} of the labelled pixels") for name, count in shares]
+        return [("classes", case.dataset.classes.evidence), *told]
     masks = [mask for mask in case.survey.readable_masks if mask.pixels]
     if not masks:
         return []
@@ -76,11 +84,9 @@ def _class_rows(case: Case) -> list[Row]:
     classes = case.dataset.classes
     rows: list[Row] = [("masks", f"{classes.evidence} (read as {classes.encoding})")]
     if classes.encoding == "instances":
-        objects = [int((mask.values != 0).sum()) for mask in masks]
+        objects = [int(object_numbers(mask.values, classes).sum()) for mask in masks]
         rows.append(("objects", f"{sum(objects)}, {min(objects)} to {max(objects)} an image"))
-        background = [mask.count(0) for mask in masks]
-        covers = [(classes.names[0], background)]
-        covers += [(classes.names[1], [m.pixels - zeros for m, zeros in zip(masks, background, strict=True)])]
+        covers = _covered_by_objects(masks, classes)
     else:
         keys: Sequence[int] = classes.values
         if classes.encoding == "colours":
@@ -94,6 +100,19 @@ def _class_rows(case: Case) -> list[Row]:
     if labelled < total:
         rows.append(("not labelled", f"{1 - labelled / total:.2%} of the pixels"))
     return rows
+
+
+def _covered_by_objects(masks: Sequence[MaskFacts], classes: Classes) -> list[tuple[str, list[int]]]:
+    """By class, how many pixels of each mask it has; none of a mask whose numbers stand for no class."""
+    covers: list[tuple[str, list[int]]] = [(name, []) for name in classes.names]
+    for mask in masks:
+        counts = np.zeros(256, np.int64)
+        if mask.census is not None:
+            with suppress(FileError):
+                counts = count_labels(mask.census, classes)
+        for index, (_, pixels) in enumerate(covers):
+            pixels.append(int(counts[index]))
+    return covers
 
 
 def _tally(values: Iterable[str]) -> str:

@@ -23,6 +23,7 @@ from unetkit.dataset.label_shapes import (
     typical_width,
     widths,
 )
+from unetkit.dataset.numbered import numbered_objects
 from unetkit.errors import DatasetError
 from unetkit.formats import read_header
 from unetkit.labels import SeedsPlan, is_partial
@@ -119,6 +120,7 @@ class Fingerprint(BaseModel):
         thickness: local width of each class in pixels, background too: median over the images of the width that
             half of the class's area is thinner than; 0 where a class is absent, fills whole images, or is nowhere
             painted whole.
+        numbered: whether the masks number the objects.
         touching_share: share of the objects' edge pixels that touch another object; 0 unless masks hold instances.
         orientation: 0 … 1, how well the class predicts the row in images that were not looked at for it.
         empty_images: how many of the masks show no foreground.
@@ -148,6 +150,7 @@ class Fingerprint(BaseModel):
     ignored_share: float
     object_sizes: tuple[ObjectSizes, ...]
     thickness: tuple[float, ...]
+    numbered: bool
     touching_share: float
     orientation: float
     empty_images: int
@@ -274,18 +277,18 @@ def _measure_mask(dataset: Dataset, sample: Sample, *, with_widths: bool) -> _Ma
     count = len(dataset.classes)
     if sample.marks is None:
         raw = dataset.read_mask(sample)
-        labels, numbers = label_map(raw, dataset.classes).labels, raw.values
+        labels = label_map(raw, dataset.classes).labels
     else:
-        labels, numbers = dataset.read_labels(sample, seeds=SeedsPlan()).labels, None
+        raw, labels = None, dataset.read_labels(sample, seeds=SeedsPlan()).labels
     pixels, rows = tally(labels, 256), row_moments(labels, count)
     if is_partial(labels, sample.marks):
         nothing = [np.zeros(0)] * (count - 1)
         return _MaskFacts(pixels, nothing, [0.0] * count, 0, 0, rows, True)
-    edge, touched, instances = 0, 0, None
-    if dataset.classes.encoding == "instances" and numbers is not None:
-        instances = np.where(labels != IGNORE, numbers, 0)
-        edge, touched = touching(instances)
-    sizes = [diameters(labels == c if instances is None else instances) for c in range(1, count)]
+    edge, touched, ids = 0, 0, None
+    if dataset.classes.encoding == "instances" and raw is not None:
+        ids = numbered_objects(raw, dataset.classes)[0].ids
+        edge, touched = touching(ids)
+    sizes = [diameters(labels == c if ids is None else np.where(labels == c, ids, 0)) for c in range(1, count)]
     width = [typical_width(widths(labels == c)) if with_widths and pixels[c] else 0.0 for c in range(count)]
     return _MaskFacts(pixels, sizes, width, edge, touched, rows, False)
 
@@ -314,6 +317,7 @@ def _label_facts(dataset: Dataset, facts: Sequence[_MaskFacts]) -> dict[str, Any
     return {
         "object_sizes": tuple(sizes),
         "thickness": tuple(float(np.median(w)) if w else 0.0 for w in widths_of),
+        "numbered": dataset.classes.encoding == "instances",
         "touching_share": sum(fact.touching for fact in facts) / edge if edge else 0.0,
         "orientation": orientation([fact.rows for fact in facts]),
     }

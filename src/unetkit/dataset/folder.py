@@ -21,7 +21,6 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from unetkit.classes import Classes, read_stated
 from unetkit.dataset.census import Integers, is_coloured, tally
@@ -30,6 +29,7 @@ from unetkit.dataset.encoding import count_labels, find_classes, label_map
 from unetkit.dataset.given import given_split, read_split
 from unetkit.dataset.groups import find_groups, split_of_folders
 from unetkit.dataset.marked import agreed_classes, classes_of_marks, marks_below
+from unetkit.dataset.numbered import objects_in, regions_of_classes
 from unetkit.dataset.pairing import LABEL_SOME, Pairing, pair
 from unetkit.dataset.records import ImageFacts, Survey
 from unetkit.dataset.splits import Split
@@ -38,7 +38,7 @@ from unetkit.errors import DatasetError, FileError
 from unetkit.formats import Header, RawMask, read_header, read_image, read_mask
 from unetkit.image import Image, LabelMap
 from unetkit.labels import FoundMarks, Marks, SeedsPlan, paint
-from unetkit.objects import label_components
+from unetkit.objects import ObjectMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,26 +230,22 @@ class Dataset:
         return LabelMap(labels, self.classes, header.geometry)
 
 
-def read_objects(dataset: Dataset, sample: Sample) -> npt.NDArray[np.int32]:
-    """The objects of one image: as its mask numbers them, else the connected regions of each class.
+def read_objects(dataset: Dataset, sample: Sample) -> ObjectMap:
+    """The objects of one image: as its mask numbers them, else the connected regions of each class, corners included.
 
     Args:
         dataset: the folder.
         sample: one of its labelled images.
 
     Returns:
-        int32 *S, 0 for no object, else 1 … n without gaps.
+        The objects, 1 … n without gaps, each of one class. An object may lie in several pieces and have holes.
 
     Raises:
         FileError, DatasetError: as `Dataset.read_labels`.
     """
-    if sample.marks is not None or dataset.classes.encoding != "instances":
-        return label_components(dataset.read_labels(sample).labels)
-    raw = dataset.read_mask(sample)
-    labels = label_map(raw, dataset.classes).labels
-    numbers, index = np.unique(np.where(labels == 1, raw.values, 0), return_inverse=True)
-    first = 0 if numbers[0] == 0 else 1
-    return (index.reshape(labels.shape) + first).astype(np.int32)
+    if sample.marks is not None:
+        return regions_of_classes(dataset.read_labels(sample).labels)
+    return objects_in(dataset.read_mask(sample), dataset.classes)
 
 
 def open_dataset(root: str | PathLike[str], *, classes: Classes | None = None, survey: Survey | None = None) -> Dataset:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from unetkit.classes import IGNORE, Classes, Colour
+from unetkit.classes import IGNORE, Classes, Colour, class_numbers
 from unetkit.dataset.census import colour_of, count_mask
 from unetkit.dataset.encoding import read_label_map
 from unetkit.errors import InputError
@@ -22,13 +22,19 @@ Entry = tuple[int | None, Colour | None]
 """What a mask file holds at a pixel: a number, a colour, or (from a palette) both."""
 
 
-def _entries(path: Path) -> set[Entry]:
-    """Every different number or colour of a mask file."""
+def _entries(path: Path, classes: Classes) -> set[Entry]:
+    """Every different number or colour of a mask file; of the large numbers of objects, one of each class."""
     count = count_mask(path)
     if count.coloured:
         return {(None, colour_of(int(key))) for key in count.values}
+    values = count.values
+    if classes.encoding == "instances":  # there may be millions, and all objects of a class are read alike
+        of_object = values[values > 255]
+        kinds = class_numbers(of_object, classes.label_divisor) if classes.label_divisor else of_object != 0
+        values = np.append(values[values <= 255], of_object[np.unique(kinds, return_index=True)[1]])
+        values = np.union1d(values, np.intersect1d(count.values, classes.ignore_values)).astype(np.int64)
     shades = count.palette or tuple((shade, shade, shade) for shade in range(256))
-    return {(int(value), shades[value] if 0 <= value < len(shades) else None) for value in count.values}
+    return {(int(value), shades[value] if 0 <= value < len(shades) else None) for value in values}
 
 
 def _as_truth(value: int | None, colour: Colour | None, classes: Classes) -> int | None:
@@ -39,7 +45,9 @@ def _as_truth(value: int | None, colour: Colour | None, classes: Classes) -> int
         return classes.colours.index(colour) if colour in classes.colours else None
     if value is None or value in classes.ignore_values:
         return None if value is None else IGNORE
-    if classes.encoding == "instances":
+    if classes.label_divisor:
+        value = int(class_numbers(np.array(value), classes.label_divisor))
+    elif classes.encoding == "instances":
         return int(value != 0)
     return classes.values.index(value) if value in classes.values else None
 
@@ -82,7 +90,7 @@ def find_reading(paths: Sequence[Path], classes: Classes, *, ordered: bool = Tru
             the message says what to type.
         FileError: a mask is unreadable, or holds fractions.
     """
-    entries = sorted(set[Entry]().union(*map(_entries, paths)), key=str)
+    entries = sorted(set[Entry]().union(*(_entries(path, classes) for path in paths)), key=str)
     read = {name: [label(*entry, classes) for entry in entries] for name, label in _READINGS.items()}
     fitting = [name for name, labels in read.items() if None not in labels]
     if not fitting:
@@ -136,7 +144,7 @@ def read_foreign(path: Path, classes: Classes, reading: Reading) -> npt.NDArray[
         coloured = {"encoding": "colours", "ignore_values": (), "ignore_colours": ()}
         return read_label_map(path, classes.model_copy(update=coloured)).labels
     label = _READINGS[reading]
-    strange = [entry for entry in _entries(path) if label(*entry, classes) is None]
+    strange = [entry for entry in _entries(path, classes) if label(*entry, classes) is None]
     if strange:
         raise InputError(f"prediction is not written as {reading}", file=path, found=f"the values {_shown(strange)}")
     values = read_mask(path).values

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt, maximum_filter
 from skimage.measure import label as connected_components
 
+from unetkit.dataset.census import tally
 from unetkit.image import Labels
 
 Floats = npt.NDArray[np.float64]
@@ -29,7 +30,8 @@ def diameters(objects: npt.NDArray[Any]) -> Floats:
     """Equivalent diameters of the objects of a mask, in pixels.
 
     Args:
-        objects: array *S; numbers are instances (0 is background), booleans are taken apart into connected components.
+        objects: array *S; numbers are instances 1 … n (0 is background), booleans are taken apart into connected
+            components.
 
     Returns:
         The diameter of the disc (in 3D the ball) as large as each object.
@@ -42,8 +44,8 @@ def diameters(objects: npt.NDArray[Any]) -> Floats:
         numbered = connected_components(objects, connectivity=objects.ndim)  # type: ignore[no-untyped-call]
         sizes = np.bincount(numbered.ravel())[1:]
     else:
-        numbers, sizes = np.unique(objects, return_counts=True)
-        sizes = sizes[numbers != 0]
+        sizes = tally(objects, int(objects.max(initial=0)) + 1)[1:]
+        sizes = sizes[sizes > 0]
     if objects.ndim == 2:
         return np.asarray(np.sqrt(4 * sizes / np.pi))
     return np.asarray(np.cbrt(6 * sizes / np.pi))

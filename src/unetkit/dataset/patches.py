@@ -47,7 +47,7 @@ class Case:
     counts: npt.NDArray[np.int64]
     points: dict[int, npt.NDArray[np.int64]]
     pixels: npt.NDArray[np.float32] | None
-    ids: npt.NDArray[np.int32] | None = None
+    ids: npt.NDArray[np.uint32] | None = None
     partial: bool = False
 
 
@@ -175,7 +175,7 @@ def _load(
                 counts=counts,
                 points=_class_points(labels, counts, generator),
                 pixels=apply(image.pixels, statistics) if keep else None,
-                ids=read_objects(dataset, sample) if objects else None,
+                ids=read_objects(dataset, sample).ids if objects else None,
                 partial=is_partial(labels, sample.marks),
             )
         )

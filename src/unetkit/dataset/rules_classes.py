@@ -8,9 +8,11 @@ import numpy as np
 
 from unetkit.classes import read_classes, read_stated
 from unetkit.dataset.census import colour_of
+from unetkit.dataset.encoding import states_all
 from unetkit.dataset.findings import FIX, Case, Finding, listed, several
 from unetkit.dataset.records import MaskFacts
 from unetkit.dataset.rules_masks import clean_masks, instances, noisy_masks, stray_table
+from unetkit.dataset.rules_objects import undeclared_classes_of_objects
 from unetkit.errors import FileError
 
 RARE = 1e-4
@@ -24,7 +26,7 @@ def classes_file(case: Case) -> list[Finding]:
         return []
     try:
         stated = read_stated(path)
-        if "names" in stated and {"values", "encoding"} & stated.keys():
+        if states_all(stated):
             read_classes(path)
     except FileError as error:
         what = f"{path.name}: {error.what}" + (f" ({error.found})" if error.found is not None else "")
@@ -36,9 +38,11 @@ def classes_file(case: Case) -> list[Finding]:
 
 def undeclared_values(case: Case) -> list[Finding]:
     """Values that stand for no class."""
-    if case.dataset is None or case.dataset.classes.encoding == "instances":
+    if case.dataset is None:
         return []
     classes = case.dataset.classes
+    if classes.encoding == "instances":
+        return undeclared_classes_of_objects(case, classes)
     colours = classes.encoding == "colours"
     known: set[int] = {*classes.values, *classes.ignore_values}
     if colours:
@@ -81,7 +85,7 @@ def rare_classes(case: Case) -> list[Finding]:
 def all_empty(case: Case) -> list[Finding]:
     """All masks hold one and the same value."""
     masks = case.survey.readable_masks
-    values = _values(masks)
+    values = _values(masks) if all(len(mask.values) == 1 for mask in masks) else set()
     if len(values) != 1 or case.marked:
         return []
     what = f"all {len(masks)} masks hold nothing but {values.pop():g}"
@@ -107,7 +111,9 @@ def flipped_polarity(case: Case) -> list[Finding]:
 
 def flipped_masks(case: Case) -> list[MaskFacts]:
     """The masks that `flipped_polarity` is about."""
-    masks = [mask for mask in clean_masks(case) if not set(mask.values.tolist()) & set(stray_table(case))]
+    if instances(case):
+        return []
+    masks = [mask for mask in clean_masks(case) if not np.isin(mask.values, list(stray_table(case))).any()]
     values = sorted(_values(masks))
     both = [mask for mask in masks if len(mask.values) == 2 and len(mask.brightness) == 2]
     if len(values) != 2 or len(both) < 4 or any(mask.colours for mask in masks):

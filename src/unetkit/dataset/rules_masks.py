@@ -12,6 +12,7 @@ import numpy.typing as npt
 from unetkit.dataset.census import colour_of
 from unetkit.dataset.findings import FIX, Case, Finding, listed, several
 from unetkit.dataset.records import MaskFacts
+from unetkit.errors import UnclearMasks
 
 LOOSE = 0.5
 """A value is loose, and not drawn, when fewer of its pixels than this share continue in a neighbour."""
@@ -85,7 +86,7 @@ def mixed_encodings(case: Case) -> list[Finding]:
         found.append(Finding("mixed-encodings", "error", _files(odd), what, why, mend))
     ones = [m for m in masks if not m.colours and m.count(1) and not m.count(255)]
     highs = [m for m in masks if not m.colours and m.count(255) and not m.count(1)]
-    binary = all(set(m.values.tolist()) <= {0, 1, 255} and not (m.count(1) and m.count(255)) for m in masks)
+    binary = all(np.isin(m.values, (0, 1, 255)).all() and not (m.count(1) and m.count(255)) for m in masks)
     if ones and highs and binary and not coloured and not {"values", "ignore_values"} & set(case.stated):
         odd = min(ones, highs, key=len)
         what = f"{several(len(ones), 'mask')} with foreground 1, {several(len(highs), 'mask')} with foreground 255"
@@ -194,11 +195,13 @@ def stray_table(case: Case) -> dict[int, int]:
 
 
 def instances(case: Case) -> bool:
-    """Whether the numbers count objects: as stated, as inferred, or roughly guessed where nothing can be inferred."""
+    """Whether the numbers count objects, or may: as stated, as inferred, or roughly guessed where nothing can be."""
     if "encoding" in case.stated:
         return bool(case.stated["encoding"] == "instances")
     if case.dataset is not None:
         return case.dataset.classes.encoding == "instances"
+    if isinstance(case.refusal, UnclearMasks):
+        return True
     numbered = [
         mask
         for mask in case.survey.readable_masks

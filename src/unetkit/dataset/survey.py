@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from unetkit.formats import (
     read_window,
 )
 from unetkit.image import Image
+from unetkit.memory import require_memory
 
 LARGE = 2**30
 """Images of more decoded bytes than this are looked at through a window in their middle."""
@@ -211,6 +213,13 @@ def _look_at_mask(root: Path, name: str, path: Path, grey: Array | None, *, with
     facts = MaskFacts(name, path, path.relative_to(root).as_posix())
     try:
         header = read_header(path)
+        require_memory(
+            prod(header.shape) * (3 * header.dtype.itemsize + 3),
+            "mask is larger than the memory holds",
+            amount=f"{prod(header.shape):,} pixels",
+            mend="cut image and mask into parts",
+            file=path,
+        )
         raw = read_mask(path)
     except (UnetkitError, OSError, MemoryError) as error:
         return replace(facts, fault=_fault(path, error))
@@ -246,9 +255,11 @@ def _grey_as_colours(masks: list[MaskFacts]) -> list[MaskFacts]:
     keys = {value for mask in masks if mask.colours for value in mask.values.tolist()}
     alike = []
     for mask in masks:
-        shades = {value: value * 0x10101 for value in mask.values.tolist()}
-        if not mask.colours and not mask.palette and shades and keys.issuperset(shades.values()):
-            mask = replace(mask, colours=True, values=np.array(list(shades.values())))
+        few = 0 < len(mask.values) <= len(keys)  # never the millions that objects have
+        if few and not mask.colours and not mask.palette:
+            shades = [value * 0x10101 for value in mask.values.tolist()]
+            if keys.issuperset(shades):
+                mask = replace(mask, colours=True, values=np.array(shades))
         alike.append(mask)
     return alike
 

@@ -154,6 +154,11 @@ def mask_facts(classes: Classes) -> dict[str, Any]:
         >>> mask_facts(Classes(names=("background", "cell"), values=(0, 255)))
         {'kind': 'numbers', 'values': [0, 255], 'bits': 8}
     """
+    if classes.label_divisor:
+        raise UnetkitError(
+            "the masks of this run hold numbers of class and object, and a page writes objects of one class",
+            mend="export another format",
+        )
     if classes.encoding == "instances":
         return {"kind": "objects"}
     if classes.encoding == "colours":

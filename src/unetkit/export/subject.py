@@ -74,9 +74,15 @@ class Subject:
         stated: dict[str, tuple[Any, ...]] = {
             "values": self.classes.values,
             "colours": self.classes.colours,
-            "instances": (0, "1, 2, …"),
+            "instances": (0, *(f"{first + 1}, {first + 2}, …" for first in self._before_objects)),
         }
         return stated[self.classes.encoding]
+
+    @property
+    def _before_objects(self) -> tuple[int, ...]:
+        """Of each class of numbered objects, the number before its first."""
+        divisor = self.classes.label_divisor
+        return tuple(value * divisor for value in self.classes.values[1:]) if divisor else (0,)
 
     @cached_property
     def program(self) -> torch.export.ExportedProgram:

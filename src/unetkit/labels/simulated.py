@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ from unetkit.labels.paint import covered
 
 Labels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
+Ids = npt.NDArray[np.integer[Any]]
 Position = tuple[int, int]
 
 FIRST_POINT, NEXT_POINT, SCRIBBLE, BOX, OUTLINE, NOTHING = 2.4, 0.9, 10.9, 7.0, 79.2, 1.0
@@ -51,7 +53,9 @@ class Effort:
     seconds: float
 
 
-def simulate_points(labels: Labels, names: Sequence[str], *, share: float = 1.0, seed: int = 0) -> Marks:
+def simulate_points(
+    labels: Labels, names: Sequence[str], *, share: float = 1.0, seed: int = 0, ids: Ids | None = None
+) -> Marks:
     """A point deep inside of each object, or of a share of them.
 
     Args:
@@ -59,22 +63,25 @@ def simulate_points(labels: Labels, names: Sequence[str], *, share: float = 1.0,
         names: of the classes.
         share: of the objects, 0 to 1.
         seed: which of them.
+        ids: *S whole numbers, one an object and 0 for none; None takes the connected regions of each class.
 
     Returns:
         The marks; complete where the share is 1.
     """
     marks = []
-    for part, name in _objects(labels, names, share, seed):
+    for part, name in _objects(labels, names, share, seed, ids):
         depth = ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1]
         row, column = np.unravel_index(int(depth.argmax()), part.shape)
         marks.append(Mark(kind="point", name=name, at=((row + 0.5, column + 0.5),)))
     return Marks(complete=share == 1, marks=tuple(marks))
 
 
-def simulate_boxes(labels: Labels, names: Sequence[str], *, share: float = 1.0, seed: int = 0) -> Marks:
+def simulate_boxes(
+    labels: Labels, names: Sequence[str], *, share: float = 1.0, seed: int = 0, ids: Ids | None = None
+) -> Marks:
     """The tightest box around each object, or around a share of them; arguments and result as `simulate_points`."""
     marks = []
-    for part, name in _objects(labels, names, share, seed):
+    for part, name in _objects(labels, names, share, seed, ids):
         (rows, columns) = ndimage.find_objects(part.astype(np.uint8))[0]
         marks.append(Mark(kind="box", name=name, at=((rows.start, columns.start), (rows.stop, columns.stop))))
     return Marks(complete=share == 1, marks=tuple(marks))
@@ -158,12 +165,13 @@ def simulate_window(labels: Labels, *, share: float = 0.1, seed: int = 0) -> Lab
     return kept
 
 
-def _objects(labels: Labels, names: Sequence[str], share: float, seed: int) -> list[tuple[Mask, str]]:
-    """The connected regions of each class but the first, or a share of them, each with the name of its class."""
+def _objects(labels: Labels, names: Sequence[str], share: float, seed: int, ids: Ids | None) -> list[tuple[Mask, str]]:
+    """The objects, or a share of them, each with the name of its class; those without a class are left out."""
     found = []
     for index, name in list(enumerate(names))[1:]:
-        numbered, count = ndimage.label(labels == index, CORNERS)
-        found += [(numbered == number, name) for number in range(1, count + 1)]
+        of_class = labels == index
+        numbered = ndimage.label(of_class, CORNERS)[0] if ids is None else np.where(of_class, ids, 0)
+        found += [(numbered == number, name) for number in np.unique(numbered).tolist() if number]
     order = np.random.default_rng(seed).permutation(len(found))[: round(share * len(found))]
     return [found[position] for position in sorted(order)]
 

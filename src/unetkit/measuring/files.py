@@ -16,15 +16,14 @@ from unetkit.classes import Classes
 from unetkit.counting import Extent
 from unetkit.dataset.encoding import find_classes, infer_classes, label_map
 from unetkit.dataset.groups import find_groups
+from unetkit.dataset.numbered import compact_ids, numbered_objects, regions_of_classes
 from unetkit.dataset.pairing import by_name, find_partners
 from unetkit.errors import DatasetError, InputError, UsageError
 from unetkit.formats import read_header, read_image, read_mask
 from unetkit.measuring.labels import (
     NAMES,
     Settings,
-    compact_ids,
     extent_of,
-    objects_of_classes,
     require_same_size,
     spacing_of,
 )
@@ -101,7 +100,9 @@ def measure_files(
         table = removed(table, list(settings.rules))
         tables.append(table.with_column("image", np.full(len(table), name, object), first=True))
     names = known.names if known is not None else NAMES
-    read_as = f"masks of the classes {', '.join(known.names)}" if known is not None else "numbers of objects"
+    read_as = "numbers of objects" if known is None else f"masks of the classes {', '.join(known.names)}"
+    if known is not None and known.label_divisor:
+        read_as = f"numbers of objects of the classes {', '.join(known.names[1:])}"
     joined = concatenated(tables)
     table = Table(joined.columns, joined.units, tuple(names[1:]), joined.notes)
     return Measured(table, extents, _groups(Path(labels), list(files)), read_as)
@@ -119,8 +120,10 @@ def _measure_file(
     if classes is None:
         ids, originals = compact_ids(raw.values, path)
         objects = ObjectMap(ids, np.ones(len(originals), np.uint8))
+    elif classes.label_divisor:
+        objects, originals = numbered_objects(raw, classes)
     else:
-        objects = objects_of_classes(label_map(raw, classes).labels)
+        objects = regions_of_classes(label_map(raw, classes).labels)
     require_same_size(partner, image.shape if image is not None else None, objects.ids.shape)
     place = image.geometry if image is not None else None
     spacing, unit = spacing_of(path, objects.ids.ndim, raw.geometry, place, settings)
@@ -181,7 +184,8 @@ def _classes(files: Sequence[Path], numbered: bool | None, stated: Path | None) 
                 mend="say --ids where each number is an object, --masks --classes FILE where it is a class",
             ) from error
         raise
-    return None if found.encoding == "instances" and numbered is None else found
+    of_one_class = found.encoding == "instances" and not found.label_divisor
+    return None if of_one_class and numbered is None else found
 
 
 def _groups(labels: Path, names: Sequence[str]) -> dict[str, str]:

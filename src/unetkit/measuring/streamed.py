@@ -13,18 +13,17 @@ import numpy.typing as npt
 
 from unetkit.classes import Classes
 from unetkit.counting import Extent
+from unetkit.dataset.numbered import compact_ids, whole_numbers
 from unetkit.formats import read_header, read_window
 from unetkit.image import Array, Image, without_data
 from unetkit.measuring.labels import (
     NAMES,
     Settings,
-    compact_ids,
     extent_of,
     require_same_size,
     spacing_of,
-    whole_numbers,
 )
-from unetkit.objects import Accumulator, BandedObjects, ObjectMap, Table
+from unetkit.objects import Accumulator, BandedClasses, ObjectMap, Table
 from unetkit.objects.measuring import is_thin, names_of_channels, tabulate
 
 BAND = 2**25
@@ -69,7 +68,7 @@ def measure_streamed(
     shape = header.shape[1:]
     rows = max(1, band // prod(shape[1:]))
     starts = range(0, shape[0], rows)
-    labels = _numbered(path, shape, rows) if classes is None else _of_classes(path, shape, rows, classes)
+    labels = _read(path, shape, rows, classes)
     names = NAMES if classes is None else classes.names
     objects = ObjectMap(np.zeros((0,) * len(shape), np.uint32), labels.classes)
     picture = read_header(partner) if partner is not None else None
@@ -107,14 +106,51 @@ def _band(path: Path, shape: tuple[int, ...], start: int, stop: int) -> Array:
     return read_window(path, (slice(start, stop), *(slice(0, size) for size in shape[1:]))).pixels
 
 
-def _numbered(path: Path, shape: tuple[int, ...], rows: int) -> _Labels:
+def _read(path: Path, shape: tuple[int, ...], rows: int, classes: Classes | None) -> _Labels:
+    def band(start: int, stop: int) -> Array:
+        values: Array = _band(path, shape, start, stop)[0]
+        return values
+
+    if classes is None:
+        return _numbered(band, shape, rows, path)
+    if not classes.label_divisor:
+        return _of_classes(lambda start, stop: classes.decode(band(start, stop), file=path), shape, rows, classes)
+    divisor = classes.label_divisor
+
+    def alone(start: int, stop: int) -> npt.NDArray[np.uint8]:
+        values = band(start, stop)
+        return np.where(values < divisor, classes.decode(values, file=path), 0).astype(np.uint8)
+
+    def with_object(start: int, stop: int) -> Array:
+        values = band(start, stop)
+        return np.where((values < divisor) | np.isin(values, classes.ignore_values), 0, values)
+
+    numbered = _numbered(with_object, shape, rows, path)
+    return _joined(numbered, _of_classes(alone, shape, rows, classes), classes)
+
+
+def _joined(numbered: _Labels, regions: _Labels, classes: Classes) -> _Labels:
+    """Objects of which a number holds class and object, and after them the regions of a class alone."""
+    count = np.uint32(len(numbered.classes))
+
+    def ids(start: int, stop: int) -> npt.NDArray[Any]:
+        own = regions.ids(start, stop)
+        return np.where(own > 0, own + count, numbered.ids(start, stop))
+
+    assert numbered.originals is not None
+    kinds = np.append(classes.decode(numbered.originals), regions.classes)
+    originals = np.append(numbered.originals, np.array(classes.values)[regions.classes])
+    return _Labels(ids, kinds, originals)
+
+
+def _numbered(read: Callable[[int, int], Array], shape: tuple[int, ...], rows: int, path: Path) -> _Labels:
     originals: npt.NDArray[Any] = np.zeros(0, np.uint64)
     for start in range(0, shape[0], rows):
-        _, seen = compact_ids(_band(path, shape, start, min(start + rows, shape[0]))[0], path)
+        _, seen = compact_ids(read(start, min(start + rows, shape[0])), path)
         originals = np.union1d(originals, seen.astype(np.uint64))
 
     def ids(start: int, stop: int) -> npt.NDArray[Any]:
-        small, seen = compact_ids(_band(path, shape, start, stop)[0], path)
+        small, seen = compact_ids(read(start, stop), path)
         number = np.concatenate(
             [np.zeros(1, np.uint32), (np.searchsorted(originals, seen.astype(np.uint64)) + 1).astype(np.uint32)]
         )
@@ -124,24 +160,8 @@ def _numbered(path: Path, shape: tuple[int, ...], rows: int) -> _Labels:
     return _Labels(ids, np.ones(len(originals), np.uint8), whole_numbers(originals))
 
 
-def _of_classes(path: Path, shape: tuple[int, ...], rows: int, classes: Classes) -> _Labels:
-    def labels(start: int, stop: int) -> npt.NDArray[np.uint8]:
-        return classes.decode(_band(path, shape, start, stop)[0], file=path)
-
-    def of_class(index: int) -> Callable[[int, int], npt.NDArray[np.bool_]]:
-        return lambda start, stop: labels(start, stop) == index
-
-    found = [
-        BandedObjects(of_class(index), shape[0], rows, connectivity=len(shape)) for index in range(1, len(classes))
-    ]
-    before = np.cumsum([0, *(one.count for one in found)])
-
-    def ids(start: int, stop: int) -> npt.NDArray[Any]:
-        total = np.zeros((stop - start, *shape[1:]), np.uint32)
-        for one, first in zip(found, before.tolist(), strict=False):
-            own = one.ids(start)
-            total[own > 0] = own[own > 0] + np.uint32(first)
-        return total
-
-    numbers = np.repeat(np.arange(1, len(classes)), [one.count for one in found])
-    return _Labels(ids, numbers.astype(np.uint8), None)
+def _of_classes(
+    labels: Callable[[int, int], npt.NDArray[np.uint8]], shape: tuple[int, ...], rows: int, classes: Classes
+) -> _Labels:
+    found = BandedClasses(labels, shape[0], rows, len(classes), connectivity=len(shape))
+    return _Labels(lambda start, stop: found.ids(start), found.classes, None)

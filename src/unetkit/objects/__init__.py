@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from unetkit.objects.bands import BandedObjects
-from unetkit.objects.components import fewest_bits, instance_mask, label_components, remove_small
+from unetkit.objects.bands import BandedClasses, BandedObjects
+from unetkit.objects.components import (
+    fewest_bits,
+    instance_mask,
+    label_components,
+    remove_small,
+)
 from unetkit.objects.measuring import Accumulator, Table, apply_rule, keep_objects, measure, write_table
-from unetkit.objects.object_map import ObjectMap
+from unetkit.objects.object_map import ObjectMap, with_classes
 from unetkit.objects.outline import Outline, outlines
 from unetkit.objects.sizes import FoundObject, equivalent_diameters, found_objects
 
 __all__ = [
     "Accumulator",
+    "BandedClasses",
     "BandedObjects",
     "FoundObject",
     "ObjectMap",
@@ -26,5 +32,6 @@ __all__ = [
     "measure",
     "outlines",
     "remove_small",
+    "with_classes",
     "write_table",
 ]

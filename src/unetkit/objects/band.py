@@ -168,12 +168,16 @@ def _downstream(flow: Floats, labels: Labels) -> Ints:
 
 def _ends(following: Ints) -> Ints:
     """Where each node's path ends: its last node or, where paths run in circles, the least node of the circle."""
-    least, end = np.minimum(np.arange(len(following)), following), following
-    for _ in range(max(len(following), 1).bit_length()):
+    nodes = np.arange(len(following), dtype=np.int32)  # 4 bytes: this is a matter of memory's speed
+    following = following.astype(np.int32)
+    mutual = (following[following] == nodes) & (nodes < following)
+    following = np.where(mutual, nodes, following)  # most circles are of two: cut at once
+    least, end = np.minimum(nodes, following), following
+    for _ in range(len(following).bit_length()):
         if np.array_equal(following[end], end):
-            return end
+            break
         least, end = np.minimum(least, least[end]), end[end]
-    return least[end]
+    return least[end].astype(np.int64)
 
 
 def neighbours(offset: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:

@@ -74,6 +74,59 @@ class BandedObjects:
         return ids, int(found)
 
 
+class BandedClasses:
+    """The connected regions of each class of a label map, numbered as `label_components` numbers them in one piece.
+
+    Args:
+        read: (start, stop) along the first axis -> class indices (stop - start) *others.
+        extent: of the first axis.
+        band: rows (planes) that are looked at together.
+        num_classes: K; class 0 is no object.
+        connectivity: as for `label_components`.
+
+    Attributes:
+        classes: uint8, the class of each region; regions are numbered class by class.
+
+    Example:
+        >>> labels = np.array([[2, 1], [2, 0], [0, 1]], np.uint8)
+        >>> regions = BandedClasses(lambda start, stop: labels[start:stop], 3, 1, 3)
+        >>> regions.classes.tolist(), [regions.ids(row)[0].tolist() for row in range(3)]
+        ([1, 1, 2], [[3, 1], [3, 0], [0, 2]])
+    """
+
+    def __init__(
+        self,
+        read: Callable[[int, int], npt.NDArray[np.uint8]],
+        extent: int,
+        band: int,
+        num_classes: int,
+        *,
+        connectivity: int = 1,
+    ) -> None:
+        def of_class(index: int) -> Callable[[int, int], Mask]:
+            return lambda start, stop: read(start, stop) == index
+
+        self._found = [
+            BandedObjects(of_class(index), extent, band, connectivity=connectivity) for index in range(1, num_classes)
+        ]
+        counts = [one.count for one in self._found]
+        self.classes = np.repeat(np.arange(1, num_classes), counts).astype(np.uint8)
+        self._before = [0, *np.cumsum(counts).tolist()]
+
+    @property
+    def count(self) -> int:
+        """How many regions there are."""
+        return len(self.classes)
+
+    def ids(self, start: int) -> npt.NDArray[np.uint32]:
+        """The numbers in the band that begins at `start`, a multiple of the band's height; 0 for no object."""
+        ids = self._found[0].ids(start)
+        for one, before in zip(self._found[1:], self._before[1:-1], strict=True):
+            own = one.ids(start)
+            ids[own > 0] = own[own > 0] + np.uint32(before)
+        return ids
+
+
 def seam_neighbours(shape: tuple[int, ...], connectivity: int) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
     """Which pixels of the last row (plane) of a band are neighbours of which ones of the next band's first.
 

@@ -45,12 +45,14 @@ class Passes(NamedTuple):
 def highest(passes: Sequence[Passes]) -> Passes:
     """The highest of the passes between every two basins."""
     one, other, height = (np.concatenate(parts) for parts in zip(*passes, strict=True))
+    if not len(one):
+        return Passes(one, other, height)
     low, high = np.minimum(one, other), np.maximum(one, other)
-    order = np.lexsort((-height, high, low))
-    low, high, height = low[order], high[order], height[order]
-    new = np.ones(len(low), bool)
-    new[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
-    return Passes(low[new], high[new], height[new])
+    pair = low * (int(high.max()) + 1) + high  # one number a pair: sorting by one key is fast
+    order = np.argsort(pair)
+    pair = pair[order]
+    first = np.flatnonzero(np.append(True, pair[1:] != pair[:-1]))
+    return Passes(low[order[first]], high[order[first]], np.maximum.reduceat(height[order], first))
 
 
 class Forest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,3 +43,22 @@ class ObjectMap:
     def count(self) -> int:
         """How many objects there are."""
         return len(self.classes)
+
+
+def with_classes(ids: npt.NDArray[np.integer[Any]], labels: npt.NDArray[np.uint8]) -> ObjectMap:
+    """Numbered objects, each with the class of its pixels.
+
+    Args:
+        ids: *S, 0 for no object, else 1 … n without gaps; all pixels of an object are of one class.
+        labels: *S class indices.
+
+    Returns:
+        The objects.
+
+    Example:
+        >>> with_classes(np.array([[0, 1], [2, 2]]), np.array([[0, 3], [1, 1]], np.uint8)).classes.tolist()
+        [3, 1]
+    """
+    classes = np.zeros(int(ids.max(initial=0)) + 1, np.uint8)
+    classes[ids.reshape(-1)] = labels.reshape(-1)
+    return ObjectMap(ids.astype(np.uint32), classes[1:])

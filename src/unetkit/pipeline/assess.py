@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from unetkit.classes import read_classes
+from unetkit.counting import write_rows
 from unetkit.dataset.folder import Dataset, open_dataset
 from unetkit.dataset.splits import stored_split
 from unetkit.errors import RunError, UsageError
@@ -19,7 +20,8 @@ from unetkit.formats import write_image
 from unetkit.pipeline.gallery import Gallery
 from unetkit.pipeline.loading import load_predictor, member_runs
 from unetkit.pipeline.story import tell
-from unetkit.report import curves_svg, write_report
+from unetkit.report import ObjectSheet, curves_svg, write_report
+from unetkit.report.object_overlay import paint_objects
 from unetkit.report.overlay import overlay
 from unetkit.training import RunFolder
 
@@ -75,7 +77,7 @@ def evaluate(
         {'mean': 0.91, 'low': 0.88, 'high': 0.93, 'n': 6}
     """
     scope = find_scope(run, data, split)
-    gallery = Gallery(scope.dataset)
+    gallery = Gallery(scope.dataset, images=sum(len(names) for _, names in scope.jobs))
     pairs = (
         pair
         for path, names in scope.jobs
@@ -84,11 +86,12 @@ def evaluate(
     evaluation = evaluate_pairs(pairs, scope.dataset.classes)
     folder, members = scope.run, scope.members
     place = folder.path / scope.part
-    _write(place, evaluation, gallery)
+    objects = gallery.one_by_one.sheet()
+    _write(place, evaluation, gallery, objects)
     if history := members[0].read_history():
         write_text(folder.path / "curves.svg", curves_svg(history, members[0].load_weights()[1].get("step")))
     report = folder.report if scope.usual else place / "report.html"
-    write_report(report, tell(folder, members, scope.dataset, evaluation, gallery, scope.part))
+    write_report(report, tell(folder, members, scope.dataset, evaluation, gallery, scope.part, objects))
     return Assessment(evaluation.rows, evaluation.summary, place, report)
 
 
@@ -152,9 +155,19 @@ def _data_folder(run: RunFolder, stated: str | PathLike[str] | None) -> Path:
     return root
 
 
-def _write(folder: Path, evaluation: Evaluation, gallery: Gallery) -> None:
+def _write(folder: Path, evaluation: Evaluation, gallery: Gallery, objects: ObjectSheet | None) -> None:
     write_evaluation(folder, evaluation)
     write_json(folder / "objects.json", gallery.objects)
+    classes = gallery.dataset.classes
     for case in gallery.cases:
-        picture = overlay(case.image, case.prediction, case.truth, gallery.dataset.classes)
+        if case.objects is None:
+            picture = overlay(case.image, case.prediction, case.truth, classes)
+        else:
+            picture = paint_objects(case.image, case.objects, classes)
         write_image(folder / "overlays" / f"{case.name}.png", np.moveaxis(picture, -1, 0))
+    if objects is None:
+        (folder / "objects_summary.csv").unlink(missing_ok=True)  # of an earlier scoring
+        return
+    write_rows(folder / "objects_summary.csv", objects.rows)
+    for _, name, picture in gallery.one_by_one.pictures:
+        write_image(folder / "object_errors" / f"{name}.png", np.moveaxis(picture, -1, 0))

@@ -11,15 +11,15 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from unetkit.classes import IGNORE, Classes
-from unetkit.dataset import Dataset, Sample
+from unetkit.dataset import Dataset
 from unetkit.dataset.folder import read_objects
 from unetkit.evaluation import Pair
-from unetkit.formats import read_mask
 from unetkit.image import Image
 from unetkit.labels import is_partial
 from unetkit.metrics.confusion import confusion_matrix
-from unetkit.objects import found_objects, instance_mask, label_components
+from unetkit.objects import ObjectMap, found_objects, label_components, with_classes
 from unetkit.pipeline.infer import match_channels, middle_plane
+from unetkit.pipeline.object_gallery import ObjectGallery, Scene
 from unetkit.pipeline.validation import mean_dice
 from unetkit.prediction import Predictor
 from unetkit.prediction.attention import attention
@@ -47,16 +47,19 @@ class Gallery:
 
     Args:
         dataset: where images come from.
+        images: how many there will be.
 
     Attributes:
         cases: the worst images, worst first.
+        one_by_one: the objects that were told apart, and what is wrong with them.
         attention: where the network looks on the worst of them; None for one that cannot tell.
         objects: every true object: class, diameter, found.
         suspects: the places where the truth itself looks wrong, most suspicious first.
     """
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, *, images: int = CASES) -> None:
         self.dataset = dataset
+        self.one_by_one = ObjectGallery(dataset.classes.names, images, CASES)
         self.cases: list[Case] = []
         self.attention: AttentionSheet | None = None
         self.objects: list[dict[str, Any]] = []
@@ -74,35 +77,32 @@ class Gallery:
             step = -(-max(image.shape) // LARGEST) if truth.ndim == 2 else 1
             picture = to_rgb(replace(image, pixels=image.pixels[..., ::step, ::step]))
             score = mean_dice(confusion_matrix(labels, truth, len(classes)))
-            self._keep(_case(name, picture, truth, labels, None if np.isnan(score) else score, step))
+            found = self._found(predictor, labels, outputs)
+            case = _case(name, picture, truth, labels, None if np.isnan(score) else score, step)
+            self._keep(case if found is None else replace(case, objects=_thinned(found, step)))
             if self.cases[0].name == name:
                 self.attention = attention_sheet(name, image, predictor)
             if truth.ndim == 2:
-                found = suspicious_places(name, image, truth, labels, log_probabilities, classes)
-                self.suspects = sorted([*self.suspects, *found], key=lambda s: -s.score)[:SUSPECTS]
-            if not is_partial(truth, sample.marks):  # else nobody drew whole objects
-                self.objects += _objects(self._instances(sample, truth), labels, classes, image.geometry.spacing)
-            ids, true_ids = self._ids(sample, predictor, labels, outputs)
-            yield Pair(name, sample.group, labels, truth, image.geometry, ids, true_ids)
+                places = suspicious_places(name, image, truth, labels, log_probabilities, classes)
+                self.suspects = sorted([*self.suspects, *places], key=lambda s: -s.score)[:SUSPECTS]
+            pair = Pair(name, sample.group, labels, truth, image.geometry)
+            if is_partial(truth, sample.marks):  # nobody drew whole objects
+                yield pair
+                continue
+            true = read_objects(self.dataset, sample)
+            self.objects += _objects(true, labels, classes, image.geometry.spacing)
+            if found is not None:
+                self.one_by_one.see(Scene(name, sample.group, image, found, true, truth != IGNORE, step))
+                pair = _with_objects(pair, found, true, several=len(classes) > 2)
+            yield pair
 
-    def _ids(
-        self, sample: Sample, predictor: Predictor, labels: Bytes, outputs: npt.NDArray[np.float32]
-    ) -> tuple[npt.NDArray[Any] | None, npt.NDArray[Any] | None]:
-        """The predicted and the true objects, where they count one by one and somebody outlined them."""
-        if sample.marks is not None:
-            return None, None
+    def _found(self, predictor: Predictor, labels: Bytes, outputs: npt.NDArray[np.float32]) -> ObjectMap | None:
+        """The predicted objects, where objects count one by one."""
         if predictor.plan.separates:
-            return predictor.apart(labels, outputs).ids, read_objects(self.dataset, sample)
+            return predictor.apart(labels, outputs)
         if self.dataset.classes.encoding == "instances":
-            return instance_mask(labels == 1), read_objects(self.dataset, sample)
-        return None, None
-
-    def _instances(self, sample: Sample, truth: Bytes) -> list[npt.NDArray[Any]]:
-        """The true objects of each foreground class: as numbered by the mask, else connected components."""
-        classes = self.dataset.classes
-        if classes.encoding == "instances" and sample.mask is not None:
-            return [np.where(truth == 1, read_mask(sample.mask).values, 0)]
-        return [label_components(truth == index) for index in range(1, len(classes))]
+            return with_classes(label_components(labels), labels)
+        return None
 
     def _keep(self, case: Case) -> None:
         ranked = sorted([*self.cases, case], key=lambda c: 2.0 if c.score is None else c.score)
@@ -113,6 +113,18 @@ def _case(name: str, picture: Bytes, truth: Bytes, labels: Bytes, score: float |
     # copies, not views: a view would keep the whole image in memory
     thin = (slice(None, None, step), slice(None, None, step))
     return Case(name, picture, middle_plane(truth)[thin].copy(), middle_plane(labels)[thin].copy(), score)
+
+
+def _thinned(objects: ObjectMap, step: int) -> ObjectMap:
+    """The objects as the picture of a case shows them."""
+    ids = objects.ids if objects.ids.ndim == 2 else objects.ids[len(objects.ids) // 2]
+    return replace(objects, ids=ids[::step, ::step].copy())
+
+
+def _with_objects(pair: Pair, predicted: ObjectMap, truth: ObjectMap, *, several: bool) -> Pair:
+    """The pair with its objects; of several classes also with the class of each."""
+    pair = replace(pair, prediction_ids=predicted.ids, truth_ids=truth.ids)
+    return replace(pair, prediction_classes=predicted.classes, truth_classes=truth.classes) if several else pair
 
 
 def attention_sheet(name: str, image: Image, predictor: Predictor) -> AttentionSheet | None:
@@ -131,12 +143,14 @@ def attention_sheet(name: str, image: Image, predictor: Predictor) -> AttentionS
 
 
 def _objects(
-    instances: Sequence[npt.NDArray[Any]], labels: Bytes, classes: Classes, spacing: tuple[float, ...] | None
+    true: ObjectMap, labels: Bytes, classes: Classes, spacing: tuple[float, ...] | None
 ) -> list[dict[str, Any]]:
+    """Every true object, class by class: its size, and whether the prediction covers it."""
+    kinds = np.append(np.uint8(0), true.classes)[true.ids]
     return [
-        {"class": classes.names[index], "diameter": found.diameter, "found": found.found}
-        for index, numbered in enumerate(instances, 1)
-        for found in found_objects(numbered, labels == index, spacing=spacing)
+        {"class": classes.names[index], "diameter": one.diameter, "found": one.found}
+        for index in range(1, len(classes))
+        for one in found_objects(np.where(kinds == index, true.ids, 0), labels == index, spacing=spacing)
     ]
 
 

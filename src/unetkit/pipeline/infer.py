@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from unetkit.classes import IGNORE, Classes, read_classes
+from unetkit.dataset.numbered import numbers_in_file
 from unetkit.errors import InputError, UnetkitError, UsageError
 from unetkit.extras import load
 from unetkit.formats import files_below, is_image_path, read_header, write_image, write_mask
 from unetkit.image import Image, without_data
-from unetkit.objects import fewest_bits, instance_mask
+from unetkit.objects import fewest_bits, label_components, with_classes
 from unetkit.pipeline.approximation import Approximation
 from unetkit.pipeline.large import IN_MEMORY, predict_large
 from unetkit.pipeline.likeness import matched_shape, require_trained_spacing, scale_notes, type_notes
@@ -315,8 +316,9 @@ def write_labels(
     stated, nodata = classes_with_missing(classes, image.nodata)
     geometry = image.geometry.with_nodata(nodata)
     if classes.encoding == "instances":
-        numbered = instance_mask(labels == 1) if ids is None else fewest_bits(ids)
-        write_mask(path, numbered, geometry=geometry, format=format)
+        ids = label_components(labels).astype(np.uint32) if ids is None else ids
+        numbers = numbers_in_file(classes, with_classes(ids, labels).classes)
+        write_mask(path, fewest_bits(numbers[ids]), geometry=geometry, format=format)
     else:
         palette = _palette(stated) if classes.palette and path.suffix == ".png" else None
         coloured = classes.encoding == "colours"

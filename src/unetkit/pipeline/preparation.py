@@ -114,12 +114,13 @@ def require_outlines(dataset: Dataset, split: Split, plan: Plan) -> None:
     Raises:
         UsageError: the plan separates objects, and images that train or choose the weights have marks.
     """
-    marked = [name for name in (*split.train, *split.val) if dataset.sample(name).marks is not None]
+    marks = {name: dataset.sample(name).marks for name in (*split.train, *split.val)}
+    marked = [name for name, made in marks.items() if made is not None and made.marks]
     if plan.separates and marked:
         raise UsageError(
             f"objects.separate={plan.objects.separate} learns from whole objects, and marks do not outline them",
             found=f"{len(marked)} marked images, such as '{marked[0]}'",
-            mend="leave objects.separate out, or paint masks for these images",
+            mend="--set objects.separate=components, or paint masks for these images",
         )
 
 

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from unetkit.classes import Classes
+from unetkit.dataset.numbered import numbers_in_file
 from unetkit.formats import Streamed, check_streamed, write_image, write_streamed
 from unetkit.image import Array, Image
-from unetkit.objects import BandedObjects
+from unetkit.objects import BandedClasses, fewest_bits
 from unetkit.pipeline.missing import classes_with_missing
 from unetkit.prediction import Source
 from unetkit.prediction.tiles import Window
@@ -123,7 +124,7 @@ class Results:
         stated, nodata = classes_with_missing(classes, source.nodata)
         geometry = source.geometry.with_nodata(nodata)
         if classes.encoding == "instances":
-            return _numbered(source, self._objects(parts))
+            return _numbered(source, self._objects(parts), classes)
         if classes.encoding == "colours":
             read = lambda channel, window: stated.encode(parts.labels(window))[..., channel]  # noqa: E731
             return Streamed((3, *source.shape), np.dtype(np.uint8), read, geometry, mask=True)
@@ -135,7 +136,8 @@ class Results:
         shape = self.source.shape
         across = tuple(slice(0, extent) for extent in shape[1:])
         if self.apart is None:
-            return BandedObjects(lambda a, b: parts.labels((slice(a, b), *across)) == 1, shape[0], band_of(shape))
+            read = lambda a, b: parts.labels((slice(a, b), *across))  # noqa: E731
+            return BandedClasses(read, shape[0], band_of(shape), self.num_classes)
         separator, decoding = self.apart
         extras = range(self.num_classes, self.num_classes + separator.channels(len(shape)))
 
@@ -169,17 +171,16 @@ class Numbered(Protocol):
     """Objects that are numbered band by band."""
 
     @property
-    def count(self) -> int:
-        """How many there are."""
+    def classes(self) -> npt.NDArray[np.uint8]:
+        """The class of each."""
 
     def ids(self, start: int) -> npt.NDArray[np.uint32]:
         """Those of the band that begins at `start`."""
 
 
-def _numbered(source: Source, objects: Numbered) -> Streamed:
+def _numbered(source: Source, objects: Numbered, classes: Classes) -> Streamed:
     """Objects, with the numbers they would have in one piece."""
-    band = band_of(source.shape)
-    dtype = np.dtype(np.uint16 if objects.count <= np.iinfo(np.uint16).max else np.uint32)
+    band, numbers = band_of(source.shape), fewest_bits(numbers_in_file(classes, objects.classes))
     held: dict[int, Array] = {}  # the bands that the last window touched
 
     def read(channel: int, window: Window) -> Array:
@@ -189,8 +190,8 @@ def _numbered(source: Source, objects: Numbered) -> Streamed:
             del held[start]
         for start in starts:
             if start not in held:
-                held[start] = objects.ids(start).astype(dtype)
+                held[start] = numbers[objects.ids(start)]
         pieces = [held[start][(slice(max(top - start, 0), bottom - start), *window[1:])] for start in starts]
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
-    return Streamed((1, *source.shape), dtype, read, source.geometry.with_nodata(None), mask=True)
+    return Streamed((1, *source.shape), numbers.dtype, read, source.geometry.with_nodata(None), mask=True)

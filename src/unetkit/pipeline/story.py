@@ -21,7 +21,7 @@ from unetkit.image import Image
 from unetkit.labels import WHOLE
 from unetkit.pipeline.gallery import Gallery
 from unetkit.plan import Plan, read_plan
-from unetkit.report import AugmentationSheet, ReportData
+from unetkit.report import AugmentationSheet, ObjectSheet, ReportData
 from unetkit.report.overlay import to_rgb
 from unetkit.training import RunFolder
 from unetkit.training.loop import training_batch
@@ -31,7 +31,13 @@ FEW = 10
 
 
 def tell(
-    run: RunFolder, members: Sequence[RunFolder], dataset: Dataset, evaluation: Evaluation, gallery: Gallery, part: str
+    run: RunFolder,
+    members: Sequence[RunFolder],
+    dataset: Dataset,
+    evaluation: Evaluation,
+    gallery: Gallery,
+    part: str,
+    objects: ObjectSheet | None = None,
 ) -> ReportData:
     """Everything the report of a run shows.
 
@@ -42,6 +48,7 @@ def tell(
         evaluation: their scores.
         gallery: their pictures.
         part: which images these are: "test", "val", "train", or "on_NAME" of another dataset.
+        objects: true and predicted objects, where they were told apart.
     """
     first = members[0]
     plan = read_plan(first.plan)
@@ -65,6 +72,7 @@ def tell(
         history=history,
         best_step=facts.get("step"),
         summary=evaluation.summary,
+        objects=objects,
         cases=gallery.cases,
         attention=gallery.attention,
         augmentation=None if foreign else _sheet(dataset, split, plan),

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from unetkit.dataset import Dataset
 from unetkit.dataset.folder import read_objects
 from unetkit.files import write_json
+from unetkit.objects import ObjectMap
 from unetkit.objects.basins import Basins
 from unetkit.pipeline.infer import match_channels
 from unetkit.pipeline.loading import load_predictor
@@ -47,10 +48,11 @@ def tune(run: RunFolder, dataset: Dataset, names: Sequence[str], say: Callable[[
     chosen, best, median = predictor.decoding, -1.0, 1.0
     images = _outputs(predictor, dataset, names)
     if images:
-        median = float(np.median(np.concatenate([np.bincount(ids.reshape(-1))[1:] for *_, ids in images])))
+        median = float(np.median(np.concatenate([np.bincount(true.ids.reshape(-1))[1:] for *_, true in images])))
     for smoothing in SMOOTHING if images else ():
         basins = [
-            (_basins(predictor.plan, labels, outputs, smoothing), truth, ids) for labels, outputs, truth, ids in images
+            (_basins(predictor.plan, labels, outputs, smoothing), truth, true)
+            for labels, outputs, truth, true in images
         ]
         for seed in predictor.plan.separator.seeds:
             for share in LEAST:
@@ -65,7 +67,7 @@ def tune(run: RunFolder, dataset: Dataset, names: Sequence[str], say: Callable[[
     return chosen
 
 
-Tuned = tuple[Labels, npt.NDArray[np.float32], Labels, npt.NDArray[np.int32]]
+Tuned = tuple[Labels, npt.NDArray[np.float32], Labels, ObjectMap]
 
 
 def _outputs(predictor: Predictor, dataset: Dataset, names: Sequence[str]) -> list[Tuned]:
@@ -74,12 +76,12 @@ def _outputs(predictor: Predictor, dataset: Dataset, names: Sequence[str]) -> li
     pixels = 0
     for name in names:
         sample = dataset.sample(name)
-        ids, truth = read_objects(dataset, sample), dataset.read_labels(sample).labels
-        if not ids.any() or (images and pixels + ids.size > MOST_PIXELS):
+        objects, truth = read_objects(dataset, sample), dataset.read_labels(sample).labels
+        if not objects.count or (images and pixels + truth.size > MOST_PIXELS):
             continue
-        pixels += ids.size
+        pixels += truth.size
         image = match_channels(dataset.read_image(sample), predictor.plan)
-        images.append((*predictor.labels_and_outputs(image), truth, ids))
+        images.append((*predictor.labels_and_outputs(image), truth, objects))
     return images
 
 
@@ -90,7 +92,9 @@ def _basins(plan: Plan, labels: Labels, outputs: npt.NDArray[np.float32], smooth
     )
 
 
-def _score(images: Sequence[tuple[Basins, Labels, npt.NDArray[np.int32]]], decoding: Decoding) -> float:
+def _score(images: Sequence[tuple[Basins, Labels, ObjectMap]], decoding: Decoding) -> float:
     """AP over the IoU thresholds 0.5 … 0.95, averaged over images."""
-    cuts = ((basins.cut(seed=decoding.seed, least=decoding.least), truth, ids) for basins, truth, ids in images)
-    return float(np.mean([average_precision(cut.whole(), ids, truth) for cut, truth, ids in cuts]))
+    cuts = ((basins.cut(seed=decoding.seed, least=decoding.least), truth, true) for basins, truth, true in images)
+    return float(
+        np.mean([average_precision(ObjectMap(cut.whole(), cut.classes), true, truth) for cut, truth, true in cuts])
+    )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from unetkit.losses import Loss
 from unetkit.metrics.confusion import Matrix, confusion_matrix
 from unetkit.metrics.instances import THRESHOLDS, find_overlaps, match
 from unetkit.models import Segmenter
+from unetkit.objects import ObjectMap
 from unetkit.plan import Plan
 from unetkit.prediction import Predictor
 
@@ -33,7 +33,7 @@ class Validator:
 
     The score is the headline of an evaluation: the Dice of the foreground classes that occur in an image or its
     prediction, averaged over them and then over the images. An empty image counts only when something is found in it.
-    Where the plan separates objects it is their AP over the IoU thresholds 0.5 to 0.95.
+    Where the plan separates objects it is their AP over the IoU thresholds 0.5 to 0.95, averaged over the classes.
 
     Args:
         dataset: the folder.
@@ -60,7 +60,8 @@ class Validator:
             logits = np.log(outputs[:count].clip(1e-12))
             if piece.ids is not None:
                 objects = predictor.apart(labels, outputs)
-                found.setdefault(piece.name, []).append(average_precision(objects.ids, piece.ids, piece.truth))
+                true = ObjectMap(piece.ids, piece.kinds)
+                found.setdefault(piece.name, []).append(average_precision(objects, true, piece.truth))
             valid = torch.from_numpy(piece.truth != IGNORE)[None]
             target = torch.from_numpy(piece.truth.astype(np.int64))[None].masked_fill(~valid, 0)
             if valid.any():
@@ -81,7 +82,8 @@ class _Piece:
     image: Image
     truth: npt.NDArray[np.uint8]
     statistics: Statistics
-    ids: npt.NDArray[np.int32] | None = None
+    ids: npt.NDArray[np.uint32] | None = None
+    kinds: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
 
 
 def _pieces(dataset: Dataset, names: Sequence[str], plan: Plan) -> list[_Piece]:
@@ -110,9 +112,12 @@ def _pieces(dataset: Dataset, names: Sequence[str], plan: Plan) -> list[_Piece]:
 def _read(dataset: Dataset, name: str, plan: Plan) -> _Piece:
     sample = dataset.sample(name)
     image = dataset.read_image(sample)
-    ids = read_objects(dataset, sample) if plan.separates else None
     truth = dataset.read_labels(sample, seeds=plan.seeds).labels  # as in training: points alone would praise any excess
-    return _Piece(name, image, truth, measure(image, plan.normalization), ids)
+    piece = _Piece(name, image, truth, measure(image, plan.normalization))
+    if not plan.separates:
+        return piece
+    objects = read_objects(dataset, sample)
+    return replace(piece, ids=objects.ids, kinds=objects.classes)
 
 
 def _window(piece: _Piece, side: int, rng: np.random.Generator) -> _Piece:
@@ -136,12 +141,15 @@ def _mean(values: list[float]) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
-def average_precision(
-    ids: npt.NDArray[np.integer[Any]], truth_ids: npt.NDArray[np.integer[Any]], truth: npt.NDArray[np.uint8]
-) -> float:
-    """AP of predicted objects, averaged over the IoU thresholds 0.5 … 0.95; NaN where there are none in either."""
-    overlaps = find_overlaps(ids, truth_ids, truth != IGNORE)
-    return float(np.mean([match(overlaps, threshold).ap for threshold in THRESHOLDS]))
+def average_precision(objects: ObjectMap, true: ObjectMap, truth: npt.NDArray[np.uint8]) -> float:
+    """AP of predicted objects over the IoU thresholds 0.5 … 0.95, averaged over the classes that occur.
+
+    An object of another class is no partner. NaN where there are no objects in either.
+    """
+    overlaps = find_overlaps(objects.ids, true.ids, truth != IGNORE)
+    predicted_kinds, true_kinds = objects.classes[overlaps.predicted_ids - 1], true.classes[overlaps.truth_ids - 1]
+    alike = [overlaps.only(true_kinds == c, predicted_kinds == c) for c in np.union1d(predicted_kinds, true_kinds)]
+    return _mean([match(one, threshold).ap for one in alike for threshold in THRESHOLDS])
 
 
 def mean_dice(confusion: Matrix) -> float:

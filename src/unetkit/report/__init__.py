@@ -1,7 +1,15 @@
 """What a run looked like, as one HTML file that opens offline."""
 
 from unetkit.report.curves import curves_svg
-from unetkit.report.data import AttentionSheet, AugmentationSheet, Case, ReportData, Suspect
+from unetkit.report.data import (
+    AttentionSheet,
+    AugmentationSheet,
+    Case,
+    ErrorCrop,
+    ObjectSheet,
+    ReportData,
+    Suspect,
+)
 from unetkit.report.html import write_report
 from unetkit.report.overlay import overlay, to_rgb
 
@@ -9,6 +17,8 @@ __all__ = [
     "AttentionSheet",
     "AugmentationSheet",
     "Case",
+    "ErrorCrop",
+    "ObjectSheet",
     "ReportData",
     "Suspect",
     "curves_svg",

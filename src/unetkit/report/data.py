@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from unetkit.classes import Classes
 from unetkit.errors import InputError
+from unetkit.objects import ObjectMap
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -40,6 +41,7 @@ class Case:
         prediction: class indices, H W.
         score: the number the cases are sorted by, 0 to 1; None without truth, or where it is undefined.
         scores: further scores of this image, shown beside it.
+        objects: the predicted objects, numbered, ids H W; None where they were not told apart.
 
     Raises:
         InputError: the arrays do not lie on each other.
@@ -51,11 +53,65 @@ class Case:
     prediction: Bytes
     score: float | None = None
     scores: Mapping[str, float | None] = field(default_factory=dict)
+    objects: ObjectMap | None = None
 
     def __post_init__(self) -> None:
         _require_picture(f"the image of case '{self.name}'", self.image)
         _require_labels(f"the truth of case '{self.name}'", self.truth, self.image)
         _require_labels(f"the prediction of case '{self.name}'", self.prediction, self.image)
+        if self.objects is not None and self.objects.ids.shape != self.image.shape[:2]:
+            raise InputError(
+                f"the objects of case '{self.name}' do not lie on its image",
+                found=self.objects.ids.shape,
+                expected=self.image.shape[:2],
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ErrorCrop:
+    """A place where objects are wrong.
+
+    Args:
+        name: the image's name.
+        words: what is wrong, a sentence a kind; see `unetkit.report.object_words`.
+        image, errors: the place, and the errors painted on it: H W 3 both.
+
+    Raises:
+        InputError: the two do not lie on each other.
+    """
+
+    name: str
+    words: Sequence[str]
+    image: Bytes
+    errors: Bytes
+
+    def __post_init__(self) -> None:
+        _require_picture(f"the crop of '{self.name}'", self.image)
+        _require_picture(f"the errors of '{self.name}'", self.errors)
+        if self.image.shape != self.errors.shape:
+            raise InputError(
+                f"the errors do not lie on the crop of '{self.name}'",
+                found=self.errors.shape,
+                expected=self.image.shape,
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ObjectSheet:
+    """What the true and the predicted objects are like; their scores stand in the evaluation's summary.
+
+    Args:
+        rows: counts, densities and medians, as `unetkit.counting.summary_rows` gives them, each with the key `of`:
+            "true" or "predicted".
+        values: title and axis of a histogram, the values of the true objects and those of the predicted ones.
+        counts: image, number of its true objects, of its predicted ones.
+        crops: where objects are wrong, worst first.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    values: Sequence[tuple[str, str, Sequence[float], Sequence[float]]]
+    counts: Sequence[tuple[str, int, int]]
+    crops: Sequence[ErrorCrop] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,6 +218,7 @@ class ReportData:
             unknown.
         best_step: the step whose weights were kept.
         summary: the evaluation's summary: mean, classes, confusion, …; None before an evaluation.
+        objects: objects one by one, true and predicted; None where they were not told apart.
         cases: images with predictions, worst first.
         attention: what the network's attention gates let through on the worst image; None for a network without.
         augmentation: training patches as the network saw them.
@@ -188,6 +245,7 @@ class ReportData:
     history: Sequence[Mapping[str, float | None]] = ()
     best_step: int | None = None
     summary: Mapping[str, Any] | None = None
+    objects: ObjectSheet | None = None
     cases: Sequence[Case] = ()
     attention: AttentionSheet | None = None
     augmentation: AugmentationSheet | None = None

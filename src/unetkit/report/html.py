@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.resources import files
 from os import PathLike
@@ -16,9 +17,10 @@ from markupsafe import Markup
 
 from unetkit.classes import has_background
 from unetkit.files import write_text
-from unetkit.report import charts, story, svg
+from unetkit.report import charts, object_page, story, svg
 from unetkit.report.curves import duration, readout, training_curves
 from unetkit.report.data import AttentionSheet, AugmentationSheet, Bytes, Case, ReportData, Suspect
+from unetkit.report.object_overlay import draw_objects
 from unetkit.report.overlay import (
     ERROR_COLOURS,
     FALSE_ALARM,
@@ -37,7 +39,6 @@ from unetkit.report.overlay import (
 )
 from unetkit.report.pictures import drawing, fit_image, fit_labels, photograph
 
-WIDE, NARROW = 848, 356  # pixels; a chart is drawn for a screen and for a telephone, and the style sheet chooses
 LONGEST_SIDE = 1024  # pixels; larger pictures are shown averaged down, and it is said
 THUMBNAIL, CROP = 176, 288
 
@@ -80,12 +81,14 @@ def render(data: ReportData) -> str:
         headline=_headline(data),
         shares=_shares(data),
         plan=story.plan_groups(data.plan_rows),
-        curves=both(partial(training_curves, data.history, data.best_step)) if data.history else None,
+        curves=svg.both(partial(training_curves, data.history, data.best_step)) if data.history else None,
         kept=_kept(data),
         scores=_scores(data.summary, data.unit),
         confusion=_confusion(data.summary),
+        objects=None if data.objects is None else object_page.object_values(data.objects, data.summary),
         legend=_legend(data),
         cases=[_case(case, data) for case in data.cases],
+        numbered=any(case.objects is not None for case in data.cases),
         shrunk=any(max(case.image.shape) > LONGEST_SIDE for case in data.cases),
         longest_side=LONGEST_SIDE,
         attention=None if data.attention is None else _attention(data.attention),
@@ -135,11 +138,6 @@ def _policy(style: str, script: str) -> str:
         f"default-src 'none'; img-src data:; style-src {digest(style)}; script-src {digest(script)}; "
         "base-uri 'none'; form-action 'none'"
     )
-
-
-def both(chart: Callable[..., str]) -> dict[str, Markup]:
-    """The same chart for a screen and for a telephone."""
-    return {"wide": Markup(chart(width=WIDE)), "narrow": Markup(chart(width=NARROW))}
 
 
 def _headline(data: ReportData) -> dict[str, Any]:
@@ -223,7 +221,7 @@ def _scores(summary: Mapping[str, Any] | None, unit: str) -> dict[str, Any] | No
         "pooled": bool(pooled),
         "background": [(name, _value("iou", value)) for name, value in background],
         "mean_iou": _value("iou", summary.get("mean_iou")) if summary.get("mean_iou") is not None else None,
-        "forest": both(partial(charts.forest, dice, mean.get("dice") if len(dice) > 1 else None)) if dice else None,
+        "forest": svg.both(partial(charts.forest, dice, mean.get("dice") if len(dice) > 1 else None)) if dice else None,
         "interval": summary.get("interval", ""),
         "images": summary.get("images"),
         "groups": summary.get("groups"),
@@ -247,7 +245,7 @@ def _confusion(summary: Mapping[str, Any] | None) -> dict[str, Markup] | None:
     if summary is None or not summary.get("confusion"):
         return None
     counts, names = summary["confusion"], summary["class_names"]
-    return both(partial(charts.confusion, counts, names))
+    return svg.both(partial(charts.confusion, counts, names))
 
 
 def _legend(data: ReportData) -> dict[str, list[tuple[str, str]]]:
@@ -270,6 +268,10 @@ def _case(case: Case, data: ReportData) -> dict[str, Any]:
         truth = fit_labels(case.truth, LONGEST_SIDE)
         paints["truth"] = paint_labels(truth, data.classes)
         paints["error"] = paint_errors(prediction, truth, data.classes)
+    if case.objects is not None:
+        ids = fit_labels(case.objects.ids, LONGEST_SIDE)
+        size = max(12, max(ids.shape) // 50)  # large pictures are shown smaller
+        paints["objects"] = draw_objects(replace(case.objects, ids=ids), data.classes, font_size=size)
     small = fit_image(blend(image, paints.get("error", paints["prediction"])), THUMBNAIL)
     scores = [(_metric_name(key), _value(key, value)) for key, value in case.scores.items()]
     return {
@@ -333,7 +335,7 @@ def _missed(data: ReportData) -> list[dict[str, Any]] | None:
         {
             "name": name,
             "sentence": story.missed_sentence(*classes[name], unit),
-            "chart": both(partial(charts.size_histogram, *classes[name], unit=unit)) if index < 4 else None,
+            "chart": svg.both(partial(charts.size_histogram, *classes[name], unit=unit)) if index < 4 else None,
         }
         for index, name in enumerate(worst)
     ]

@@ -96,13 +96,34 @@ def object_legend(kinds: Kinds) -> list[tuple[str, str, int]]:
     ]
 
 
+def wrong_pixels(prediction_ids: Ids, truth_ids: Ids, kinds: Kinds) -> npt.NDArray[np.bool_]:
+    """The pixels of true objects that were not found, and of predicted ones that were invented.
+
+    Args:
+        prediction_ids: *S whole numbers, 0 for no object.
+        truth_ids: *S likewise.
+        kinds: of these objects.
+
+    Returns:
+        bool *S.
+
+    Example:
+        >>> from unetkit.metrics.instances import find_overlaps, object_kinds
+        >>> prediction, truth = np.array([[1, 1, 0, 0]]), np.array([[1, 1, 0, 2]])
+        >>> wrong_pixels(prediction, truth, object_kinds(find_overlaps(prediction, truth))).tolist()
+        [[False, False, False, True]]
+    """
+    true = _kinds_of_pixels(truth_ids, kinds.truth_ids, kinds.true)
+    predicted = _kinds_of_pixels(prediction_ids, kinds.predicted_ids, kinds.predicted)
+    return np.asarray((true > FOUND) | (predicted == INVENTED))
+
+
 def worst_crops(
     prediction_ids: Ids, truth_ids: Ids, kinds: Kinds, *, side: int = 256, most: int = 6
 ) -> list[tuple[slice, slice]]:
     """Where the errors of objects are, worst first.
 
-    Each window is the one that holds most wrong pixels: of true objects that were not found, and of predicted ones that
-    were invented. What an earlier window shows does not count again.
+    Each window is the one that holds most `wrong_pixels`. What an earlier window shows does not count again.
 
     Args:
         prediction_ids: H W whole numbers, 0 for no object.
@@ -123,13 +144,11 @@ def worst_crops(
         ...     nothing, truth, object_kinds(find_overlaps(nothing, truth)), side=16)]
         [True]
     """
-    true = _kinds_of_pixels(truth_ids, kinds.truth_ids, kinds.true)
-    predicted = _kinds_of_pixels(prediction_ids, kinds.predicted_ids, kinds.predicted)
-    wrong = ((true > FOUND) | (predicted == INVENTED)).astype(np.float64)
+    wrong = wrong_pixels(prediction_ids, truth_ids, kinds).astype(np.float32)
     sides = tuple(min(side, length) for length in wrong.shape)
     windows: list[tuple[slice, slice]] = []
+    density = uniform_filter(wrong, sides, mode="constant")
     while len(windows) < most and wrong.any():
-        density = uniform_filter(wrong, sides, mode="constant")
         centre = np.unravel_index(int(density.argmax()), density.shape)
         starts = [
             min(max(int(c) - s // 2, 0), length - s) for c, s, length in zip(centre, sides, wrong.shape, strict=True)
@@ -139,6 +158,10 @@ def worst_crops(
             break
         wrong[window] = 0
         windows.append(window)
+        near = tuple(slice(max(0, part.start - s), part.stop + s) for part, s in zip(window, sides, strict=True))
+        wide = tuple(slice(max(0, part.start - s), part.stop + s) for part, s in zip(near, sides, strict=True))
+        inner = tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(near, wide, strict=True))
+        density[near] = uniform_filter(wrong[wide], sides, mode="constant")[inner]
     return windows
 
 

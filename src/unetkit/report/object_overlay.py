@@ -13,10 +13,10 @@ from scipy import ndimage
 from unetkit.classes import Classes
 from unetkit.errors import InputError
 from unetkit.objects import ObjectMap
-from unetkit.report.overlay import Bytes, contours, label_colours
+from unetkit.report.overlay import Bytes, blend, contours, label_colours
 
-_SHADE = 0.45
-"""How bright the background beside an outline stays, so that the line stands out on light images too."""
+_SHADE = 140
+"""Opacity of the black beside an outline, which lets the line stand out on light images too; 0 to 255."""
 
 
 def paint_objects(
@@ -27,11 +27,7 @@ def paint_objects(
     names: Sequence[object] | None = None,
     font_size: int = 12,
 ) -> Bytes:
-    """The image with every object outlined in the colour of its class, and numbered.
-
-    The line lies on the object's own pixels, so touching objects have two; the background beside it is darkened.
-    Numbers are white with a dark rim and stand where the object is widest, or beside an object that is smaller than
-    they are. Where they would cover each other, those of the narrower objects are left out.
+    """The image with every object outlined in the colour of its class, and numbered, as `draw_objects` does it.
 
     Args:
         image: H W 3; not changed.
@@ -52,15 +48,46 @@ def paint_objects(
         >>> paint_objects(np.zeros((4, 4, 3), np.uint8), objects, cells, names=()).any()
         np.False_
     """
+    if image.shape != (*objects.ids.shape, 3):
+        raise InputError("image and objects differ in size", found=image.shape, expected=(*objects.ids.shape, 3))
+    return blend(image, draw_objects(objects, classes, names=names, font_size=font_size))
+
+
+def draw_objects(
+    objects: ObjectMap, classes: Classes, *, names: Sequence[object] | None = None, font_size: int = 12
+) -> Bytes:
+    """Every object outlined in the colour of its class, and numbered, as a transparent picture.
+
+    The line lies on the object's own pixels, so touching objects have two; the background beside it is darkened.
+    Numbers are white with a dark rim and stand where the object is widest, or beside an object that is smaller than
+    they are. Where they would cover each other, those of the narrower objects are left out.
+
+    Args:
+        objects: ids H W.
+        classes: names and colours.
+        names: as for `paint_objects`.
+        font_size: height of the numbers, in pixels.
+
+    Returns:
+        H W 4, RGB and opacity.
+
+    Raises:
+        InputError: the objects are no plane.
+
+    Example:
+        >>> objects = ObjectMap(np.array([[0, 1, 1]], np.uint32), np.array([1], np.uint8))
+        >>> draw_objects(objects, Classes(names=("background", "cell")), names=())[0, :, 3].tolist()
+        [140, 255, 0]
+    """
     ids = objects.ids
-    if image.shape != (*ids.shape, 3) or ids.ndim != 2:
-        raise InputError("image and objects differ in size", found=image.shape, expected=(*ids.shape, 3))
+    if ids.ndim != 2:
+        raise InputError("objects of a volume cannot be painted at once", found=ids.shape, expected="H W")
     edge = contours(ids, 1 if max(ids.shape) < 1000 else 2)
     outline, beside = edge & (ids > 0), edge & (ids == 0)
-    painted = image.copy()
-    painted[beside] = np.rint(painted[beside] * _SHADE)
+    painted = np.zeros((*ids.shape, 4), np.uint8)
+    painted[beside, 3] = _SHADE
     class_of = np.concatenate([np.zeros(1, np.uint8), objects.classes])
-    painted[outline] = label_colours(classes)[class_of[ids[outline]]]
+    painted[outline, :3], painted[outline, 3] = label_colours(classes)[class_of[ids[outline]]], 255
     called = list(range(1, objects.count + 1)) if names is None else list(names)
     if not called or not ids.any():
         return painted

@@ -23,6 +23,8 @@ LENGTHS = ("hd95",)
 UNITS = {"um": "µm", "micron": "µm"}
 """How units are written for people, where that differs from how files write them."""
 
+_POWERS = {"2": "²", "3": "³"}
+
 PLAN_GROUPS = ("model", "training", "loss", "augmentation", "data", "prediction", "evaluation", "general")
 
 VERDICTS = (
@@ -105,6 +107,18 @@ def missed_sentence(diameters: Sequence[float], found: Sequence[bool], unit: str
         return words + "; none was missed."
     middle = missed[len(missed) // 2]
     return f"{words}; {number(len(missed), 4)} missed, half of them no wider than {number(middle)} {unit}."
+
+
+def unit_words(unit: str) -> str:
+    """A unit of a column as people write it.
+
+    Example:
+        >>> unit_words("um2"), unit_words("px")
+        ('µm²', 'px')
+    """
+    power = _POWERS.get(unit[-1:], "")
+    name = unit[:-1] if power else unit
+    return UNITS.get(name, name) + power
 
 
 def counted(count: int, noun: str) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from markupsafe import Markup
+
 MINUS = "\N{MINUS SIGN}"
+WIDE, NARROW = 848, 356  # pixels; a chart is drawn for a screen and for a telephone, and the style sheet chooses
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 
@@ -41,6 +44,11 @@ def document(width: float, height: float, label: str, *children: str, **attribut
 def empty(width: float, why: str) -> str:
     """The chart that has nothing to show, and says why."""
     return document(width, 64, why, text(why, width / 2, 36, class_="muted", text_anchor="middle"))
+
+
+def both(chart: Callable[..., str]) -> dict[str, Markup]:
+    """The same chart for a screen and for a telephone."""
+    return {"wide": Markup(chart(width=WIDE)), "narrow": Markup(chart(width=NARROW))}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,19 +12,16 @@ import numpy as np
 from pydantic import ValidationError
 
 from unetkit.classes import Classes, read_stated
-from unetkit.dataset.census import is_coloured
-from unetkit.dataset.encoding import infer_classes, label_map
+from unetkit.dataset.encoding import infer_classes, label_map, states_all
+from unetkit.dataset.numbered import numbered_objects
 from unetkit.dataset.pairing import by_name, find_partners
-from unetkit.errors import FileError, InputError
+from unetkit.errors import FileError, InputError, UnclearMasks
 from unetkit.formats import RawMask, is_image_path, read_header, read_mask
-from unetkit.objects import ObjectMap, label_components
+from unetkit.objects import ObjectMap, label_components, with_classes
 from unetkit.vector.format import ImageObjects, Say
 from unetkit.vector.write import require_formats, require_free, shared_files, writing_objects
 
 Kind = Literal["ids", "classes"]
-
-SMALL = 1 << 26
-"""Object numbers below this are counted in a table, and larger ones by sorting the pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,51 +119,14 @@ def objects_of(raw: RawMask, classes: Classes, say: Say = lambda line: None) -> 
         [[0, 2], [1, 0]]
     """
     if classes.encoding == "instances":
-        return _numbered(raw, classes, say)
+        objects, numbers = numbered_objects(raw, classes)
+        if not np.array_equal(numbers, np.arange(1, objects.count + 1)):
+            count, highest = objects.count, int(numbers.max())
+            order = f"with numbers up to {highest}, are numbered 1 to {count} in that order"
+            say(f"{raw.path}: its {count} objects, {order}")
+        return objects
     labels = label_map(raw, classes).labels
-    ids = label_components(labels).astype(np.uint32)
-    kinds = np.zeros(int(ids.max(initial=0)) + 1, np.uint8)
-    kinds[ids.reshape(-1)] = labels.reshape(-1)
-    return ObjectMap(ids, kinds[1:])
-
-
-def _numbered(raw: RawMask, classes: Classes, say: Say) -> ObjectMap:
-    values = raw.values
-    if is_coloured(values):
-        raise FileError("holds colours", file=raw.path, found=f"shape {values.shape}", expected="numbers of objects")
-    if classes.ignore_values:
-        values = np.where(np.isin(values, classes.ignore_values), 0, values)
-    _require_numbers(values, raw.path)
-    highest = int(values.max(initial=0))
-    if highest < SMALL:
-        present = np.zeros(highest + 1, bool)
-        present[values.reshape(-1).astype(np.intp, copy=False)] = True
-        present[0] = False
-        count = int(np.count_nonzero(present))
-        table = (np.cumsum(present) * present).astype(np.uint32)
-        ids = values.astype(np.uint32) if count == highest else table[values.astype(np.intp, copy=False)]
-    else:
-        known, inverse = np.unique(values, return_inverse=True)
-        count = int(np.count_nonzero(known))
-        ids = (inverse.reshape(values.shape) + (count == len(known))).astype(np.uint32)
-    if count != highest:
-        say(f"{raw.path}: its {count} objects, with numbers up to {highest}, are numbered 1 to {count} in that order")
-    return ObjectMap(ids, np.ones(count, np.uint8))
-
-
-def _require_numbers(values: Any, file: Path | None) -> None:
-    found = None
-    if values.size and values.dtype.kind in "if" and values.min() < 0:
-        found = f"down to {values.min()}"
-    elif values.dtype.kind == "f" and not (np.isfinite(values) & (values == np.floor(values))).all():
-        found = "fractions, or values that are no numbers"
-    elif values.dtype.kind not in "buif":
-        found = f"type {values.dtype}"
-    if found:
-        mend = "state them under ignore_values in classes.yaml, if nobody labelled those pixels"
-        raise FileError(
-            "holds no numbers of objects", file=file, found=found, expected="whole numbers from 0", mend=mend
-        )
+    return with_classes(label_components(labels), labels)
 
 
 def _label_files(paths: Sequence[Path]) -> dict[str, Path]:
@@ -222,10 +182,16 @@ def _classes(labels: Sequence[Path], file: Path | None, kind: Kind | None) -> Cl
     if kind == "ids":
         stated["encoding"] = "instances"
     elif kind == "classes" and stated.get("encoding") == "instances":
-        del stated["encoding"]
-    if kind == "ids" or ("names" in stated and ("values" in stated or "encoding" in stated)):
+        stated = {name: value for name, value in stated.items() if name not in ("encoding", "label_divisor")}
+    if (kind == "ids" and not stated.get("label_divisor")) or states_all(stated):
         return _stated_classes(stated, file)
-    found = infer_classes(labels, stated=stated)
+    try:
+        found = infer_classes(labels, stated=stated)
+    except UnclearMasks as error:
+        if kind is None:
+            mend = "say --as ids where each number is an object, --as classes where it is a class"
+            raise InputError(error.what, file=folder, found=error.found, mend=mend) from error
+        return infer_classes(labels, stated={**stated, "encoding": "values"})
     if kind == "classes" and found.encoding == "instances":
         return infer_classes(labels, stated={**stated, "encoding": "values"})
     return found

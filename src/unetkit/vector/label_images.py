@@ -1,34 +1,42 @@
-"""Objects as label images: 0 for no object, else the object's number."""
+"""Objects as label images: 0 for no object, else its number, which holds the class too where masks have it so."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from unetkit.dataset.numbered import numbers_in_file
 from unetkit.errors import FileError
 from unetkit.formats import write_mask
+from unetkit.objects import fewest_bits
 from unetkit.vector.format import ImageObjects
 
 MOST = np.iinfo(np.uint16).max
 
 
+def _numbers(image: ImageObjects) -> npt.NDArray[Any]:
+    """What stands for no object and for each object, in the smaller type that holds it."""
+    return fewest_bits(numbers_in_file(image.classes, image.objects.classes))
+
+
 def write_tiff(image: ImageObjects, path: Path) -> None:
-    """A TIFF of 16 bits, or of 32 where there are more than 65535 objects, with the geometry of the image."""
-    few = image.objects.count <= MOST
-    ids = image.objects.ids.astype(np.uint16) if few else image.objects.ids
-    write_mask(path, ids, geometry=image.geometry, colours=False)
+    """A TIFF of 16 bits, or of 32 where there are numbers above 65535, with the geometry of the image."""
+    write_mask(path, _numbers(image)[image.objects.ids], geometry=image.geometry, colours=False)
 
 
 def write_png(image: ImageObjects, path: Path) -> None:
     """A PNG of 16 bits.
 
     Raises:
-        FileError: more than 65535 objects, a volume, or a geo-reference, which a PNG would lose.
+        FileError: numbers above 65535, a volume, or a geo-reference, which a PNG would lose.
     """
+    numbers = _numbers(image)
     faults = {
         "a volume": image.objects.ids.ndim != 2,
-        f"{image.objects.count} objects": image.objects.count > MOST,
+        f"numbers up to {numbers.max()}": int(numbers.max()) > MOST,
         "a geo-reference": "geotiff" in image.geometry.extra,
     }
     if any(faults.values()):
@@ -36,7 +44,7 @@ def write_png(image: ImageObjects, path: Path) -> None:
             "a PNG cannot hold these objects",
             file=image.name,
             found=" and ".join(fault for fault, there in faults.items() if there),
-            expected=f"an image without geo-reference and with at most {MOST} objects",
+            expected=f"an image without geo-reference and with numbers up to {MOST}",
             mend="name the format tiff",
         )
-    write_mask(path, image.objects.ids.astype(np.uint16), geometry=image.geometry, colours=False)
+    write_mask(path, numbers[image.objects.ids], geometry=image.geometry, colours=False)

@@ -14,7 +14,18 @@ What the scores say when a map holds no objects. NaN is "undefined": such images
 from __future__ import annotations
 
 from unetkit.metrics.instances.jaccard import aji, aji_plus, seg
-from unetkit.metrics.instances.kinds import FOUND, INVENTED, KINDS, MERGED, MISSED, SPLIT, Kinds, object_kinds
+from unetkit.metrics.instances.kinds import (
+    FOUND,
+    INVENTED,
+    KINDS,
+    MERGED,
+    MISSED,
+    SPLIT,
+    Kinds,
+    holding,
+    object_kinds,
+    parting,
+)
 from unetkit.metrics.instances.matching import Matching, match
 from unetkit.metrics.instances.overlaps import Overlaps, find_overlaps
 from unetkit.metrics.instances.partition import (
@@ -51,8 +62,10 @@ __all__ = [
     "aji_plus",
     "best_thresholds",
     "find_overlaps",
+    "holding",
     "match",
     "object_kinds",
+    "parting",
     "score_objects",
     "seg",
     "summarise",

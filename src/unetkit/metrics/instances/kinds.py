@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from unetkit.metrics.instances.overlaps import Counts, Ids, Overlaps
+from unetkit.metrics.instances.overlaps import Counts, Ids, Mask, Overlaps
 
 FOUND, MERGED, SPLIT, MISSED, INVENTED = range(1, 6)
 
@@ -70,8 +70,7 @@ def object_kinds(overlaps: Overlaps) -> Kinds:
         >>> kinds.true.tolist(), kinds.predicted.tolist(), kinds.merges
         ([2, 1], [1], 1)
     """
-    true, predicted, doubled = overlaps.true, overlaps.predicted, 2 * overlaps.pixels
-    holds, part = doubled > overlaps.truth_sizes[true], doubled > overlaps.predicted_sizes[predicted]
+    true, predicted, holds, part = overlaps.true, overlaps.predicted, holding(overlaps), parting(overlaps)
     held = np.bincount(predicted[holds], minlength=len(overlaps.predicted_ids))
     parts = np.bincount(true[part], minlength=len(overlaps.truth_ids))
     same = overlaps.ious > 0.5
@@ -84,6 +83,28 @@ def object_kinds(overlaps: Overlaps) -> Kinds:
         int(np.count_nonzero(held > 1)),
         int(np.count_nonzero(parts > 1)),
     )
+
+
+def holding(overlaps: Overlaps) -> Mask:
+    """Whether the prediction of each overlapping pair holds its true object, bool K.
+
+    Example:
+        >>> from unetkit.metrics.instances import find_overlaps
+        >>> holding(find_overlaps(np.array([[5, 5, 5, 5, 5]]), np.array([[1, 1, 2, 2, 2]]))).tolist()
+        [True, True]
+    """
+    return 2 * overlaps.pixels > overlaps.truth_sizes[overlaps.true]
+
+
+def parting(overlaps: Overlaps) -> Mask:
+    """Whether the prediction of each overlapping pair is a part of its true object, bool K.
+
+    Example:
+        >>> from unetkit.metrics.instances import find_overlaps
+        >>> parting(find_overlaps(np.array([[5, 5, 5, 5, 5]]), np.array([[1, 1, 2, 2, 2]]))).tolist()
+        [False, True]
+    """
+    return 2 * overlaps.pixels > overlaps.predicted_sizes[overlaps.predicted]
 
 
 def _codes(count: int, otherwise: int, split: Counts, merged: Counts, found: Counts) -> Codes:

@@ -11,6 +11,9 @@ from unetkit.metrics.bootstrap import mean_intervals, number
 from unetkit.metrics.instances.matching import NAN
 from unetkit.metrics.instances.scores import OBJECT_COUNTS, OBJECT_METRICS, THRESHOLDS, ObjectScores
 
+AT_THRESHOLDS = ("ap", "precision", "recall", "f1")
+"""The scores that are given at every threshold."""
+
 
 def summarise(
     images: Sequence[ObjectScores],
@@ -30,7 +33,8 @@ def summarise(
     Returns:
         A dict that is valid JSON, None where undefined: images, mean {score: {mean, low, high, n, undefined}} over the
         images, counts {name: sum over the images}, pooled {score: of all objects of all images together}, thresholds
-        and ap_at (pooled AP at each of them), and classes {name: the same} where objects carry classes.
+        and ap_at, precision_at, recall_at, f1_at (pooled, at each of them), and classes {name: the same} where objects
+        carry classes.
 
     Raises:
         InputError: not one group an image.
@@ -51,7 +55,7 @@ def summarise(
         "counts": {name: sum(count[name] for count in counts) for name in OBJECT_COUNTS},
         "pooled": {name: number(value) for name, value in _pooled_scores(at).items()},
         "thresholds": list(THRESHOLDS),
-        "ap_at": [number(pooled["ap"]) for pooled in at],
+        **{f"{name}_at": [number(pooled[name]) for pooled in at] for name in AT_THRESHOLDS},
     }
     present = sorted({index for image in images for index in image.classes})
     if present:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unetkit.errors import InputError
-from unetkit.memory import free_memory
+from unetkit.memory import require_memory
 from unetkit.objects.measuring import intensity as intensities
 from unetkit.objects.measuring.corners import count_corners, pattern_table, shared_corners, touching_pairs, unique_pairs
 from unetkit.objects.measuring.crops import cavities, hull_voxels
@@ -91,7 +91,12 @@ class Accumulator:
             raise InputError("objects are measured on two or three axes", found=f"shape {shape}")
         if spacing is not None and (len(spacing) != axes or not all(0 < step < np.inf for step in spacing)):
             raise InputError("the spacing does not fit the image", found=spacing, expected=f"{axes} numbers above 0")
-        _require_memory(count)
+        require_memory(
+            count * BYTES_PER_OBJECT,
+            "there are more objects than the memory holds",
+            amount=f"{count:,} objects",
+            mend="take out specks before (as instance_mask(labels, least=…) does), or measure parts of the image",
+        )
         self.extent, self.count, self.spacing = shape, count, spacing
         self._thin = np.zeros(count, bool) if thin is None else thin
         self._patterns = pattern_table(axes, spacing if axes == 3 else None)
@@ -247,14 +252,3 @@ class Accumulator:
             if len(set(self.spacing)) > 1:
                 lengths = skeletons(ids, wanted, own, self.spacing)[0]
             self._sums.skeleton[wanted - 1, 3] = lengths
-
-
-def _require_memory(count: int) -> None:
-    """Refuse to begin what would end in want of memory."""
-    needed, free = count * BYTES_PER_OBJECT, free_memory()
-    if needed > free:
-        raise InputError(
-            "there are more objects than the memory holds",
-            found=f"{count:,} objects, which take about {needed / 1e9:.1f} GB where {free / 1e9:.1f} GB are free",
-            mend="take out specks before (as instance_mask(labels, least=…) does), or measure parts of the image",
-        )

@@ -3,7 +3,7 @@ document.documentElement.classList.add("scripted");
 
 const one = (selector, within = document) => within.querySelector(selector);
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
-const LAYERS = { image: "Image", truth: "Truth", prediction: "Prediction", error: "Error" };
+const LAYERS = { image: "Image", truth: "Truth", prediction: "Prediction", error: "Error", objects: "Objects" };
 
 // The table of contents follows the reader.
 function followReader() {
