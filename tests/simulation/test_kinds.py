@@ -14,12 +14,12 @@ from unetkit.errors import UnetkitError, UnknownName, UsageError
 from unetkit.labels import paint
 from unetkit.labels.simulated import BOX, FIRST_POINT, NEXT_POINT, NOTHING, OUTLINE, SCRIBBLE, Effort
 from unetkit.simulation import KINDS, Budget, Kind, parse_budgets
-from unetkit.simulation.kinds import masked
+from unetkit.simulation.kinds import Labels, Truth, masked
 
 CLASSES = Classes(names=("background", "cell"))
 
 
-def two_cells() -> np.ndarray:
+def two_cells() -> Labels:
     labels = np.zeros((40, 40), np.uint8)
     labels[4:12, 4:12] = labels[20:36, 20:36] = 1
     return labels
@@ -62,13 +62,13 @@ def test_what_is_no_kind_is_refused(text: str, error: type[UnetkitError]) -> Non
     ],
 )
 def test_effort_is_that_of_the_cost_model(text: str, paid: float) -> None:
-    assert Kind.parse(text).effort(two_cells(), place(), CLASSES, 0).seconds == pytest.approx(paid)
+    assert Kind.parse(text).effort(Truth(two_cells()), place(), CLASSES, 0).seconds == pytest.approx(paid)
 
 
 def test_strokes_are_paid_one_by_one_and_never_contradict() -> None:
     kind = Kind.parse("scribbles:0.05")
-    marks = kind.marks(two_cells(), CLASSES, 0)
-    assert kind.effort(two_cells(), place(), CLASSES, 0).seconds == pytest.approx(SCRIBBLE * len(marks.marks))
+    marks = kind.marks(Truth(two_cells()), CLASSES, 0)
+    assert kind.effort(Truth(two_cells()), place(), CLASSES, 0).seconds == pytest.approx(SCRIBBLE * len(marks.marks))
     painted = paint(marks, (40, 40), CLASSES.names)
     said = painted != IGNORE
     assert 0 < said.sum() < said.size / 2
@@ -77,14 +77,22 @@ def test_strokes_are_paid_one_by_one_and_never_contradict() -> None:
 
 def test_a_region_is_paid_for_what_it_shows() -> None:
     kind = Kind.parse("regions:20")
-    assert kind.effort(two_cells(), place((0, 20), (0, 20)), CLASSES, 0).seconds == pytest.approx(OUTLINE)
-    assert kind.effort(two_cells(), place((0, 20), (20, 40)), CLASSES, 0).seconds == pytest.approx(NOTHING)
+    assert kind.effort(Truth(two_cells()), place((0, 20), (0, 20)), CLASSES, 0).seconds == pytest.approx(OUTLINE)
+    assert kind.effort(Truth(two_cells()), place((0, 20), (20, 40)), CLASSES, 0).seconds == pytest.approx(NOTHING)
+
+
+@pytest.mark.parametrize(("text", "paid"), [("dense", OUTLINE), ("boxes", BOX), ("regions:40", OUTLINE)])
+def test_objects_that_touch_are_paid_each(text: str, paid: float) -> None:
+    ids = two_cells().astype(np.int32)
+    ids[20:36, 20:28], ids[20:36, 28:36] = 2, 3
+    effort = Kind.parse(text).effort(Truth(two_cells(), ids), place(), CLASSES, 0)
+    assert effort.seconds == pytest.approx(3 * paid)
 
 
 @pytest.mark.parametrize("text", ["dense", "boxes", "points"])
 def test_an_empty_image_costs_a_moment(text: str) -> None:
     empty = np.zeros((40, 40), np.uint8)
-    assert Kind.parse(text).effort(empty, place(), CLASSES, 0) == Effort(1, NOTHING)
+    assert Kind.parse(text).effort(Truth(empty), place(), CLASSES, 0) == Effort(1, NOTHING)
 
 
 def test_outside_of_the_labelled_places_nothing_is_said() -> None:
@@ -92,7 +100,7 @@ def test_outside_of_the_labelled_places_nothing_is_said() -> None:
     assert (kept[:20, 20:] == IGNORE).all()
     assert (kept[:20, :20] == two_cells()[:20, :20]).all()
     assert (kept[20:, 20:] == two_cells()[20:, 20:]).all()
-    assert masked(two_cells(), [place()]) is not None
+    assert (masked(two_cells(), [place()]) == two_cells()).all()
 
 
 def test_budgets_are_places_or_times() -> None:

@@ -30,10 +30,10 @@ from unetkit.pipeline.loading import member_runs
 from unetkit.prediction import Predictor, measure_source
 from unetkit.prediction.tiles import Window
 from unetkit.report.comparison_charts import Mark, learning_curve
-from unetkit.report.html import both, page
+from unetkit.report.html import page
 from unetkit.report.overlay import blend, overlay, paint_shares, to_rgb
 from unetkit.report.pictures import photograph
-from unetkit.report.svg import Scale, document, tag
+from unetkit.report.svg import Scale, both, document, tag
 from unetkit.training import RunFolder
 
 Bytes = npt.NDArray[np.uint8]

@@ -18,7 +18,7 @@ from unetkit.dataset import Dataset, Sample, Split
 from unetkit.files import write_json
 from unetkit.formats import write_mask
 from unetkit.labels.marks import file_of, write_marks
-from unetkit.simulation.kinds import Kind, Labels, masked
+from unetkit.simulation.kinds import Kind, Labels, Truth, masked
 
 GROUPS = ("groups.csv", "groups.json")
 
@@ -51,12 +51,11 @@ def write_labelled(
         sample = dataset.sample(name)
         _write_mask(folder, sample, classes, dataset.read_labels(sample).labels)
     for name, windows in of.items():
-        sample = dataset.sample(name)
-        labels = dataset.read_labels(sample).labels
+        truth = Truth.of(dataset, name)
         if kind.marked:
-            write_marks(file_of(folder, name), kind.marks(labels, classes, stroke_seed(seed, name)))
+            write_marks(file_of(folder, name), kind.marks(truth, classes, stroke_seed(seed, name)))
         else:
-            _write_mask(folder, sample, classes, masked(labels, windows))
+            _write_mask(folder, dataset.sample(name), classes, masked(truth.labels, windows))
     write_classes(folder / "classes.yaml", classes)
     for file in GROUPS:
         if (dataset.root / file).is_file():

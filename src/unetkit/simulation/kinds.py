@@ -16,12 +16,39 @@ import numpy.typing as npt
 
 from unetkit.active.candidates import Place
 from unetkit.classes import IGNORE, Classes
+from unetkit.dataset import Dataset
+from unetkit.dataset.folder import read_objects
 from unetkit.errors import UsageError
 from unetkit.labels import Marks
-from unetkit.labels.simulated import SIMULATED, Effort, marking_effort, painting_effort
+from unetkit.labels.simulated import OUTLINE, SIMULATED, Effort, marking_effort, painting_effort
 from unetkit.registry import lookup
 
 Labels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """All there is to know of an image.
+
+    Args:
+        labels: *S class indices, of the whole mask.
+        ids: *S, its objects by number; None where touching objects are not told apart.
+    """
+
+    labels: Labels
+    ids: npt.NDArray[np.int32] | None = None
+
+    @classmethod
+    def of(cls, dataset: Dataset, name: str) -> Truth:
+        """What the mask of an image says.
+
+        Raises:
+            FileError: it cannot be read.
+        """
+        sample = dataset.sample(name)
+        numbered = dataset.classes.encoding == "instances"
+        return cls(dataset.read_labels(sample).labels, read_objects(dataset, sample) if numbered else None)
+
 
 KINDS: dict[str, float | None] = {"dense": None, "scribbles": 0.05, "boxes": None, "points": None, "regions": 256.0}
 """Kinds of labels, each with its number where nobody says another; None for those without one."""
@@ -84,32 +111,43 @@ class Kind:
         """Whether it is made of marks, not of a mask."""
         return self.name in SIMULATED
 
-    def marks(self, labels: Labels, classes: Classes, seed: int) -> Marks:
+    def marks(self, truth: Truth, classes: Classes, seed: int) -> Marks:
         """The marks that a person would make of an image.
 
         Args:
-            labels: *S, of the whole mask.
-            classes: what they mean.
+            truth: of the whole image.
+            classes: what its labels mean.
             seed: of where strokes begin.
         """
-        if not ((labels > 0) & (labels != IGNORE)).any() and self.name != "scribbles":
+        if self.name == "scribbles":
+            return SIMULATED[self.name](truth.labels, classes.names, seed=seed, share=self.number)
+        if not _foreground(truth.labels).any():
             return Marks(complete=True)
-        options = {} if self.number is None else {"share": self.number}
-        return SIMULATED[self.name](labels, classes.names, seed=seed, **options)
+        return SIMULATED[self.name](truth.labels, classes.names, seed=seed, ids=truth.ids)
 
-    def effort(self, labels: Labels, place: Place, classes: Classes, seed: int) -> Effort:
+    def effort(self, truth: Truth, place: Place, classes: Classes, seed: int) -> Effort:
         """What it takes to label a place.
 
         Args:
-            labels: *S, of the whole mask.
-            place: which.
-            classes: what they mean.
+            truth: of the whole image.
+            place: which part.
+            classes: what its labels mean.
             seed: as for `marks`.
         """
         if self.marked:
-            return marking_effort(self.marks(labels, classes, seed), len(classes))
-        painted = painting_effort(labels[place.slices])
-        return painted if painted.clicks else marking_effort(Marks(complete=True), len(classes))
+            return marking_effort(self.marks(truth, classes, seed), len(classes))
+        labels = truth.labels[place.slices]
+        if not _foreground(labels).any():
+            return marking_effort(Marks(complete=True), len(classes))
+        if truth.ids is None:
+            return painting_effort(labels)
+        count = len(np.unique(truth.ids[place.slices][_foreground(labels)]))
+        return Effort(count, OUTLINE * count)
+
+
+def _foreground(labels: Labels) -> npt.NDArray[np.bool_]:
+    inside: npt.NDArray[np.bool_] = (labels > 0) & (labels != IGNORE)
+    return inside
 
 
 def masked(labels: Labels, windows: list[Place]) -> Labels:

@@ -33,7 +33,7 @@ from unetkit.pipeline import Options, load_predictor, train
 from unetkit.plan import read_plan
 from unetkit.simulation.budget import Budget
 from unetkit.simulation.folder import stroke_seed, write_labelled
-from unetkit.simulation.kinds import Kind
+from unetkit.simulation.kinds import Kind, Truth
 from unetkit.training import Hooks, Outcome, RunFolder
 
 NETWORK = "network.json"
@@ -196,8 +196,8 @@ def _label_more(
 
 def _effort(ground: Ground, arm: Arm, place: Place, efforts: dict[int, Effort], index: int) -> Effort:
     if index not in efforts:
-        labels = ground.dataset.read_labels(ground.dataset.sample(place.image)).labels
-        efforts[index] = arm.kind.effort(labels, place, ground.dataset.classes, stroke_seed(arm.seed, place.image))
+        truth, seed = Truth.of(ground.dataset, place.image), stroke_seed(arm.seed, place.image)
+        efforts[index] = arm.kind.effort(truth, place, ground.dataset.classes, seed)
     return efforts[index]
 
 
