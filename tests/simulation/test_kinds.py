@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from unetkit.active.candidates import Place
-from unetkit.classes import IGNORE, Classes
+from unetkit.classes import IGNORE, Classes, write_classes
 from unetkit.cli.values import seconds
+from unetkit.dataset import open_dataset
 from unetkit.errors import UnetkitError, UnknownName, UsageError
+from unetkit.formats import write_image, write_mask
 from unetkit.labels import paint
 from unetkit.labels.simulated import BOX, FIRST_POINT, NEXT_POINT, NOTHING, OUTLINE, SCRIBBLE, Effort
 from unetkit.simulation import KINDS, Budget, Kind, parse_budgets
@@ -87,6 +89,18 @@ def test_objects_that_touch_are_paid_each(text: str, paid: float) -> None:
     ids[20:36, 20:28], ids[20:36, 28:36] = 2, 3
     effort = Kind.parse(text).effort(Truth(two_cells(), ids), place(), CLASSES, 0)
     assert effort.seconds == pytest.approx(3 * paid)
+
+
+def test_masks_that_number_objects_tell_them_apart(tmp_path: Path) -> None:
+    numbered = two_cells().astype(np.uint16) * 300
+    numbered[20:36, 28:36] = 7
+    write_image(tmp_path / "images" / "a.png", np.zeros((1, 40, 40), np.uint8))
+    write_mask(tmp_path / "masks" / "a.png", numbered)
+    write_classes(tmp_path / "classes.yaml", Classes(names=CLASSES.names, encoding="instances", dtype="uint16"))
+    truth = Truth.of(open_dataset(tmp_path), "a")
+    assert (truth.labels == two_cells()).all()
+    assert truth.ids is not None
+    assert len(Kind.parse("points").marks(truth, CLASSES, 0).marks) == len(np.unique(truth.ids)) - 1 == 2
 
 
 @pytest.mark.parametrize("text", ["dense", "boxes", "points"])

@@ -47,7 +47,7 @@ class Truth:
         """
         sample = dataset.sample(name)
         numbered = dataset.classes.encoding == "instances"
-        return cls(dataset.read_labels(sample).labels, read_objects(dataset, sample) if numbered else None)
+        return cls(dataset.read_labels(sample).labels, read_objects(dataset, sample).ids if numbered else None)
 
 
 KINDS: dict[str, float | None] = {"dense": None, "scribbles": 0.05, "boxes": None, "points": None, "regions": 256.0}
