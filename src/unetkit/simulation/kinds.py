@@ -10,6 +10,7 @@ regions     a whole mask in a part of an image, of at most so many pixels a side
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +37,7 @@ class Truth:
     """
 
     labels: Labels
-    ids: npt.NDArray[np.int32] | None = None
+    ids: npt.NDArray[np.integer[Any]] | None = None
 
     @classmethod
     def of(cls, dataset: Dataset, name: str) -> Truth:
