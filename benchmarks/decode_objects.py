@@ -43,7 +43,8 @@ def main() -> None:
         apart = ids > 0 if separator.channels(2) else (ids > 0) & ~gaps  # without an own map, the class map has gaps
         labels, background = apart.astype(np.uint8), (np.where(apart, 0.03, 0.97) + noise).clip(0, 1)
         extra = outputs(name, ids, generator)
-        making = partial(decode, separator, labels, background, extra, Decoding(separator.seed))
+        probabilities = np.stack([background, 1 - background])
+        making = partial(decode, separator, labels, probabilities, extra, Decoding(separator.seed))
         seconds = [timed(making) for _ in range(3)]
         lines.append(f"| {name} | {making().count} | {ids.max()} | {median(seconds):.2f} |")
         if name == "distance":

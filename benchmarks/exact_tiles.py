@@ -27,7 +27,8 @@ from unetkit.errors import UsageError
 from unetkit.formats import read_image
 from unetkit.models import MODELS, Segmenter, build_model
 from unetkit.pipeline import Options, load_predictor, train
-from unetkit.pipeline.infer import list_inputs, match_channels
+from unetkit.pipeline.infer import match_channels
+from unetkit.pipeline.targets import list_inputs
 from unetkit.prediction import WHOLE
 from unetkit.prediction.tiles import tiles
 

@@ -136,7 +136,7 @@ def judge(dataset: Dataset, names: list[str], out: Path, system: str) -> dict[st
             stored = read_image(out / "masks" / f"{name}.png").pixels[0]
             ids = instance_mask(remove_small(stored == 1, SPECKS))
         valid = dataset.read_labels(sample).labels != 255
-        scores = score_objects(ids, read_objects(dataset, sample), valid=valid)
+        scores = score_objects(ids, read_objects(dataset, sample).ids, valid=valid)
         every.append({**scores.values, **scores.counts})
     counts = ("true_objects", "predicted_objects", "found", "merged", "split", "missed", "invented")
     return {key: sum(one[key] for one in every) if key in counts else mean(every, key) for key in every[0]}

@@ -123,7 +123,7 @@ def judge(data: Path, run: Path) -> dict[str, Any]:
     from unetkit.separation import Decoding, decode
 
     predictor, dataset = load_predictor(run), open_dataset(data)
-    plan = predictor.plan
+    plan, classes = predictor.plan, predictor.plan.data.num_classes
     decoding = predictor.decoding if plan.separates else Decoding(plan.separator.seed, 0.0, SPECKS)
     found: list[dict[str, float]] = []
     spent, pooled = 0.0, np.zeros(3)
@@ -131,10 +131,10 @@ def judge(data: Path, run: Path) -> dict[str, Any]:
         sample = dataset.sample(name)
         labels, outputs = predictor.labels_and_outputs(match_channels(dataset.read_image(sample), plan))
         begun = monotonic()
-        objects = decode(plan.separator, labels, outputs[0], outputs[plan.data.num_classes :], decoding)
+        objects = decode(plan.separator, labels, outputs[:classes], outputs[classes:], decoding)
         spent += monotonic() - begun
         truth = dataset.read_labels(sample).labels
-        true_ids = read_objects(dataset, sample)
+        true_ids = read_objects(dataset, sample).ids
         scores = score_objects(objects.ids, true_ids, valid=truth != 255)
         matched = scores.matchings[0]
         pooled += (matched.tp, matched.fp, matched.fn)

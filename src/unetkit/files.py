@@ -45,7 +45,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     temporary = _beside(path)
-    with _writing(path):
+    with writing(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
@@ -78,7 +78,7 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         ...     _ = (temporary / "zarr.json").write_text("{}")
     """
     path = Path(path)
-    with _writing(path), scratch(path) as temporary:
+    with writing(path), scratch(path) as temporary:
         yield temporary
         for below, _, names in os.walk(temporary):
             for name in names:
@@ -108,8 +108,12 @@ def _beside(path: Path) -> Path:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Faults of the disk, told of the file that was to be written."""
+def writing(path: Path) -> Iterator[None]:
+    """Faults of the disk, told of the file that was to be written.
+
+    Raises:
+        FileError: the block ended with an OSError.
+    """
     try:
         yield
     except OSError as error:

@@ -13,8 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.conftest import draw_discs
+from tests.vector.conftest import PLACE
 from unetkit.cli import app
-from unetkit.formats import read_image, read_mask
+from unetkit.formats import read_image, read_mask, write_image
+from unetkit.image import Geometry
+from unetkit.objects import read_table
 
 TINY = ["--model", "unet", "--set", "model.width=4", "--set", "model.depth=2", "--set", "training.patch=[32, 32]"]
 
@@ -84,6 +87,55 @@ def test_predictions_come_in_the_encoding_of_the_masks(run: Path, discs: Path, t
     unetkit("predict", run, discs / "images", "--out", tmp_path, "--overwrite")
     inside = unetkit("predict", run, discs / "images", "--out", discs / "images", "--overwrite", code=2)
     assert "would replace an input image" in inside.stderr
+
+
+def test_objects_are_counted_measured_and_go_to_other_programs(run: Path, discs: Path, tmp_path: Path) -> None:
+    rule = "area_m2 > 1000"
+    for name in ("disc_0", "disc_1"):
+        pixels = read_image(discs / "images" / f"{name}.png").pixels
+        write_image(
+            tmp_path / "images" / f"{name}.tif", pixels, geometry=Geometry((10.0, 10.0), "m", {"geotiff": PLACE})
+        )
+    wanted = ["--save", "objects", "--keep", rule, "--objects-as", "geojson,coco"]
+    said = unetkit("predict", run, tmp_path / "images", "--out", tmp_path / "out", *wanted).stdout
+    assert "objects in 2 images" in said
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    each = {f"{name}{end}" for name in ("disc_0", "disc_1") for end in ("_objects.tif", "_objects.csv", ".geojson")}
+    assert names == {*each, "summary.csv", "summary.json", "coco.json"}
+    kept = 0
+    for name in ("disc_0", "disc_1"):
+        table = read_table(tmp_path / "out" / f"{name}_objects.csv")
+        assert set(table["removed_by"]) <= {"", rule}
+        assert ((table["area_m2"] > 1000) == (table["removed_by"] == "")).all()
+        features = json.loads((tmp_path / "out" / f"{name}.geojson").read_text())["features"]
+        assert [one["properties"]["object"] for one in features] == table["id"][table["removed_by"] == ""].tolist()
+        kept += len(features)
+    assert f"{kept} objects in 2 images" in said
+    told = json.loads(
+        unetkit("predict", run, tmp_path / "images", "--out", tmp_path / "out", *wanted, "--json", "--overwrite").stdout
+    )
+    assert sum(sum(one["kept"].values()) for one in told["objects"].values()) == kept > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--save", "objects", "--objects-as", "geojson"], 1, "has no geo-reference"),
+        (["--save", "objects", "--keep", "area_um2 > 20"], 2, "a column 'area_um2'"),
+        (["--keep", "area_px > 20"], 2, "--save labels,objects"),
+        (["--save", "objects", "--spacing", "0.5"], 2, "--unit um"),
+        (["--save", "objects", "--table", "xlsx"], 2, ".csv, .parquet"),
+    ],
+)
+def test_options_of_objects_that_cannot_be_met(
+    run: Path, discs: Path, tmp_path: Path, arguments: list[str], code: int, said: str
+) -> None:
+    done = CliRunner().invoke(
+        app, ["predict", str(run), str(discs / "images" / "disc_0.png"), "--out", str(tmp_path / "out"), *arguments]
+    )
+    assert done.exit_code == code, done.output
+    assert said in " ".join(done.output.split())
+    assert not [*(tmp_path / "out").glob("*.*")]
 
 
 def test_a_bad_image_among_good_ones_is_named_and_the_rest_is_done(run: Path, discs: Path, tmp_path: Path) -> None:

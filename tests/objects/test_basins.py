@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from skimage.morphology import reconstruction
 from skimage.segmentation import watershed
 
 from unetkit.objects.band import Relief, _ends
@@ -70,6 +71,18 @@ def test_it_is_a_watershed(number: int) -> None:
     # the same regions, but for a line of pixels between two of them
     pairs = np.bincount(expected[expected > 0] * (int(ids.max()) + 1) + ids[expected > 0])
     assert np.sort(pairs)[::-1][:count].sum() > 0.99 * (expected > 0).sum()
+
+
+@pytest.mark.parametrize("prominence", [0.05, 0.2])
+def test_prominent_peaks_are_those_of_h_maxima(prominence: float) -> None:
+    height = hills((90, 100), 2.0, 3)
+    relief = Relief(height, np.ones(height.shape, np.uint8))
+    whole = Basins(lambda a, b: Relief(height[a:b], relief.labels[a:b]), 90, 16).cut(seed=prominence, prominent=True)
+    raised = reconstruction(height.astype(np.float64) - prominence, height.astype(np.float64))
+    peaks, count = ndimage.label(height - raised >= prominence * (1 - 1e-6), np.ones((3, 3)))
+    assert whole.count == count
+    ids = whole.whole()
+    assert len({*zip(peaks[peaks > 0].tolist(), ids[peaks > 0].tolist(), strict=True)}) == count
 
 
 def test_numbers_follow_the_first_pixel_and_small_ones_are_left_out() -> None:

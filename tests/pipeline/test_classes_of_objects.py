@@ -16,9 +16,10 @@ from unetkit.dataset.folder import open_dataset, read_objects
 from unetkit.errors import InputError, UnetkitError
 from unetkit.export.html import mask_facts
 from unetkit.formats import read_image, read_mask, write_image, write_mask
-from unetkit.measuring import files, measure_files
-from unetkit.pipeline import Options, infer, load_predictor, predict, train
-from unetkit.pipeline.infer import write_labels
+from unetkit.measuring import Settings, files, measure_files
+from unetkit.objects import read_table
+from unetkit.pipeline import ObjectOptions, Options, infer, load_predictor, predict, train
+from unetkit.pipeline.whole import write_labels
 from unetkit.scoring import score_folders
 
 STATED = "names: [ground, road, live, dead]\nencoding: instances\nlabel_divisor: 1000\nvalues: [0, 7, 24, 26]\n"
@@ -96,11 +97,42 @@ def test_streamed_files_hold_the_numbers_of_those_in_memory(
 ) -> None:
     predictor = load_predictor(run, augment=False, runtime="torch")
     image = read_image(city / "images" / "3.png")
-    infer.write_image(tmp_path / "a.tif", np.concatenate([image.pixels] * 3, axis=1))
-    (memory,) = predict(run, [tmp_path / "a.tif"], tmp_path / "memory", predictor=predictor)
+    write_image(tmp_path / "a.tif", np.concatenate([image.pixels] * 3, axis=1))
+    save = ("labels", "objects")
+    (memory,) = predict(run, [tmp_path / "a.tif"], tmp_path / "memory", save=save, predictor=predictor)
     monkeypatch.setattr(infer, "IN_MEMORY", 0)
-    (streamed,) = predict(run, [tmp_path / "a.tif"], tmp_path / "streamed", predictor=predictor)
-    assert (read_mask(memory.written[0]).values == read_mask(streamed.written[0]).values).all()
+    (streamed,) = predict(run, [tmp_path / "a.tif"], tmp_path / "streamed", save=save, predictor=predictor)
+    for here, there in zip(memory.written[:2], streamed.written[:2], strict=True):
+        assert (read_mask(here).values == read_mask(there).values).all()
+    columns = [read_table(done.written[2]).columns for done in (memory, streamed)]
+    assert columns[0].keys() == columns[1].keys()
+    for name in ("id", "class", "area_px"):
+        assert columns[0][name].tolist() == columns[1][name].tolist()
+
+
+@pytest.mark.parametrize("separate", ["boundary", "components"])
+def test_each_object_has_a_row_with_its_class(run: Path, city: Path, tmp_path: Path, separate: str) -> None:
+    if separate == "components":
+        settings = (*SETTINGS, "objects.separate=components")
+        run = train(city, Options(steps=20, model="unet", settings=settings), out=tmp_path / "run").path
+    options = ObjectOptions(Settings(rules=("area_px > 12",)), formats=("tiff", "qupath"))
+    (done,) = predict(run, [city / "images" / "3.png"], tmp_path, save=("labels", "objects"), objects=options)
+    assert done.fault is None
+    assert done.objects is not None
+    labels, ids, path, tiff, qupath = done.written
+    in_file, numbered, table = read_mask(labels).values, read_mask(ids).values, read_table(path)
+    kept = table["removed_by"] == ""
+    seen = dict.fromkeys(("road", "live", "dead"), 0)
+    assert sum(done.objects.kept.values()) == kept.sum() > 0
+    for number, kind, here in zip(table["id"].astype(int), table["class"], kept, strict=True):
+        seen[kind] += 1  # the k-th row of a class is its number k in the label file
+        written = {"road": 7, "live": 24, "dead": 26}[kind] * 1000 + seen[kind]
+        assert ((in_file == written) == (numbered == number)).all() or not here
+        assert (numbered == number).any() == here
+    assert (read_mask(tiff).values == np.where(numbered > 0, in_file, 0)).all()
+    features = json.loads(qupath.read_text())["features"]
+    kinds = {int(one["properties"]["name"]): one["properties"]["classification"]["name"] for one in features}
+    assert kinds == dict(zip(table["id"][kept].astype(int).tolist(), table["class"][kept].tolist(), strict=True))
 
 
 def test_objects_of_another_class_are_no_partners(city: Path, tmp_path: Path) -> None:

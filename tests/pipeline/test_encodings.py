@@ -12,7 +12,7 @@ from unetkit.classes import Classes
 from unetkit.formats import read_image, read_mask, write_image, write_mask
 from unetkit.image import Image
 from unetkit.pipeline import Options, evaluate, predict, train
-from unetkit.pipeline.infer import write_labels
+from unetkit.pipeline.whole import write_labels
 
 STEPS = Options(
     steps=3, model="unet", settings=("model.width=4", "model.depth=1", "training.patch=[32, 32]", "training.ema=0")

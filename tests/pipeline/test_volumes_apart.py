@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,13 @@ from typer.testing import CliRunner
 
 from unetkit.cli import app
 from unetkit.dataset.folder import open_dataset, read_objects
+from unetkit.errors import UsageError
 from unetkit.formats import read_image, read_mask, write_image, write_mask
 from unetkit.image import Geometry
 from unetkit.measuring import Settings, measure_files
-from unetkit.objects import label_components
-from unetkit.pipeline import Options, load_predictor, predict, train
+from unetkit.objects import Table, label_components, read_table
+from unetkit.pipeline import ObjectOptions, Options, infer, load_predictor, predict, train
+from unetkit.pipeline.infer import Prediction
 from unetkit.scoring import score_folders
 from unetkit.separation import SEPARATORS
 from unetkit.vector import OBJECT_FORMATS
@@ -45,22 +49,48 @@ def balls(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", SEPARATORS)
-def test_objects_of_volumes_from_training_to_tables(balls: Path, tmp_path: Path, name: str) -> None:
+def test_objects_of_volumes_from_training_to_tables(
+    balls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     options = Options(steps=3, model="unet", settings=(*SETTINGS, f"objects.separate={name}"))
     run = train(balls, options, out=tmp_path / "run").path
     assert json.loads((run / "test" / "summary.json").read_text())["objects"]["images"] > 0
     image = balls / "images" / "0.tif"
-    (done,) = predict(run, [image], tmp_path / "out")
+    predictor = load_predictor(run, augment=False, runtime="torch")
+    (done,) = predict(run, [image], tmp_path / "labels", predictor=predictor)
     written = read_mask(done.written[0])
-    predictor = load_predictor(run)
     if predictor.plan.separates:
         assert (written.values == predictor.objects(read_image(image)).ids).all()
     else:
         assert (written.values == label_components(predictor.labels(read_image(image)))).all()
     assert written.geometry.spacing == SPACING.spacing
-    measured = measure_files(tmp_path / "out", balls / "images", numbered=True).table
+    measured = measure_files(tmp_path / "labels", balls / "images", numbered=True).table
     assert {"volume_um3", "surface_um2", "mean_0"} <= set(measured.columns)
     assert measured["volume_um3"].sum() == pytest.approx((written.values > 0).sum() * 0.5)
+    predict_it = partial(predict, run, [image], predictor=predictor)
+    objects_are_those_of_the_label_file(predict_it, tmp_path / "memory", written.values, measured)
+    monkeypatch.setattr(infer, "IN_MEMORY", 0)
+    objects_are_those_of_the_label_file(predict_it, tmp_path / "streamed", written.values, measured)
+
+
+def objects_are_those_of_the_label_file(
+    predict_it: Callable[..., Iterator[Prediction]], out: Path, labels: np.ndarray, measured: Table
+) -> None:
+    options = ObjectOptions(Settings(rules=("volume_um3 > 2",)), formats=("tiff",))
+    (done,) = predict_it(out, save=("objects", "overlay"), objects=options)
+    assert done.fault is None
+    ids, found = read_mask(out / "0_objects.tif"), read_table(out / "0_objects.csv")
+    assert ids.geometry.spacing == SPACING.spacing
+    assert found["id"].tolist() == measured["id"].tolist()
+    np.testing.assert_allclose(found["volume_um3"], measured["volume_um3"])
+    np.testing.assert_allclose(found["mean_0"], measured["mean_0"], rtol=1e-6)
+    assert ((found["confidence"] > 0) & (found["confidence"] <= 1)).all()
+    kept = found["id"][found["removed_by"] == ""]
+    assert (ids.values == np.where(np.isin(labels, kept), labels, 0)).all()
+    assert (read_mask(out / "0.objects.tif").values == ids.values).all()
+    assert read_image(out / "0_overlay.png").pixels.shape == (3, *labels.shape[1:])
+    with pytest.raises(UsageError, match="cannot hold the objects of volumes"):
+        next(predict_it(out / "other", save=("objects",), objects=ObjectOptions(formats=("qupath",))))
 
 
 def test_true_objects_of_volumes_score_one_and_have_their_size(balls: Path) -> None:

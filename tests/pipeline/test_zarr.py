@@ -20,6 +20,7 @@ from unetkit.formats import read_header, read_image, read_mask
 from unetkit.image import Geometry
 from unetkit.pipeline import infer, predict, train
 from unetkit.pipeline.infer import load_predictor
+from unetkit.pipeline.targets import FORMS
 
 SAVE = ("labels", "probabilities")
 MICRONS = Geometry((0.5, 0.25), "um")
@@ -125,13 +126,13 @@ def test_a_chunk_that_ends_early_is_one_fault(plain_run: Path, tmp_path: Path, m
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".png", ".tif", ".zarr"])
-@pytest.mark.parametrize("form", infer.FORMS)
+@pytest.mark.parametrize("form", FORMS)
 def test_results_have_the_form_that_is_asked_for(plain_run: Path, tmp_path: Path, suffix: str, form: str) -> None:
     image = raster(tmp_path / f"a{suffix}", (1, 40, 50))
     (prediction,) = predict(plain_run, [image], tmp_path / "out", save=SAVE, form=form)
     assert prediction.fault is None
     labels, probabilities = prediction.written
-    assert labels.name == f"a{infer.FORMS[form]}"
+    assert labels.name == f"a{FORMS[form]}"
     assert read_mask(labels).values.shape == (40, 50)
     assert read_image(probabilities).pixels.shape == (3, 40, 50)
 
@@ -165,7 +166,7 @@ def test_an_unknown_form_and_a_missing_extra_are_said(
         list(predict(plain_run, [image], tmp_path / "out", form="cog"))
 
 
-@pytest.mark.parametrize("form", infer.FORMS)
+@pytest.mark.parametrize("form", FORMS)
 def test_a_full_disk_is_one_fault_and_keeps_the_finished_tiles(
     plain_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
@@ -183,7 +184,7 @@ def test_a_full_disk_is_one_fault_and_keeps_the_finished_tiles(
         (done,) = predict(plain_run, [image], tmp_path / "out", **options)
     assert isinstance(done.fault, FileError)
     assert "cannot be written; found No space left on device" in str(done.fault)
-    assert done.fault.file == tmp_path / "out" / f"a{infer.FORMS[form]}"
+    assert done.fault.file == tmp_path / "out" / f"a{FORMS[form]}"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ([".a.journal"] if form != "png" else [])
     (again,) = predict(plain_run, [image], tmp_path / "out", **options)
     assert any("gone on from" in note for note in again.notes) == (form != "png")

@@ -15,7 +15,8 @@ from scipy import ndimage
 
 from unetkit.losses import build_loss
 from unetkit.metrics.instances import score_objects
-from unetkit.separation import SEPARATORS, Decoding, JointLoss, decode, pack, unpack
+from unetkit.separation import SEPARATORS, Decoding, JointLoss, decode, pack, rescaled, unpack
+from unetkit.separation.decode import DEEPEST, depth
 from unetkit.separation.targets import REACH, edge_distance, inward, normalised_distance, rim, touching
 
 Ids = npt.NDArray[np.int64]
@@ -35,7 +36,7 @@ def touching_discs(dims: int = 2) -> Ids:
 
 
 def perfect(name: str, ids: Ids) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Labels, background probability and extra outputs of a network that is always right."""
+    """Labels, probabilities of two classes and extra outputs of a network that is always right."""
     extra = SEPARATORS[name].targets(ids)
     if name == "boundary":
         extra = 20 * extra - 10  # logits
@@ -44,14 +45,15 @@ def perfect(name: str, ids: Ids) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.
     if SEPARATORS[name].weighs_borders:
         gap = touching(ids)
         labels[gap], background[gap] = 0, 0.9
-    return labels, background, extra
+    return labels, np.stack([background, 1 - background]), extra
 
 
 @pytest.mark.parametrize("dims", [2, 3])
 @pytest.mark.parametrize("name", SEPARATORS)
 def test_the_perfect_network_gives_the_true_objects(name: str, dims: int) -> None:
     ids, separator = touching_discs(dims), SEPARATORS[name]
-    found = decode(separator, *perfect(name, ids), Decoding(separator.seed, smoothing=0.5, least=4))
+    labels, probabilities, extra = perfect(name, ids)
+    found = decode(separator, labels, probabilities, extra, Decoding(separator.seed, smoothing=0.5, least=4))
     scores = score_objects(found.ids, ids)
     if name == "components":
         assert found.count < 5
@@ -152,7 +154,7 @@ def any_outputs(
     if levels is not None:  # plateaus: ties everywhere
         maps = (np.round(maps * levels) / levels).astype(np.float32)
     maps[0][field(shape, 1, seed + 9) > 0.9] = np.nan  # no data
-    return labels, maps[0], 2.5 * maps[1:] - 1.0
+    return labels, np.stack([maps[0], *[(1 - maps[0]) / 2] * 2]), 2.5 * maps[1:] - 1.0
 
 
 @settings(max_examples=40, deadline=None)
@@ -164,12 +166,20 @@ def any_outputs(
     st.sampled_from([None, 4, 1]),
     st.sampled_from([0.0, 0.5, 1.7]),
     st.integers(1, 6),
+    st.booleans(),
 )
 def test_bands_change_no_object(
-    name: str, shape: tuple[int, ...], seed: int, band: int, levels: int | None, smoothing: float, least: int
+    name: str,
+    shape: tuple[int, ...],
+    seed: int,
+    band: int,
+    levels: int | None,
+    smoothing: float,
+    least: int,
+    deep: bool,
 ) -> None:
     outputs, separator = any_outputs(name, shape, seed, levels), SEPARATORS[name]
-    decoding = Decoding(separator.seed, smoothing, least)
+    decoding = Decoding(0.5 if deep else separator.seed, smoothing, least, deep)
     whole = decode(separator, *outputs, decoding)
     with patch("unetkit.separation.decode.band_of", lambda shape: band):
         banded = decode(separator, *outputs, decoding)
@@ -211,8 +221,11 @@ def test_threads_change_no_object(name: str, dims: int) -> None:
 def test_touching_objects_of_two_classes_come_apart(name: str, dims: int) -> None:
     ids, separator = touching_discs(dims), SEPARATORS[name]
     kinds = np.array([0, 1, 2, 2, 1, 1], np.uint8)
-    labels, background, extra = perfect(name, ids)
-    found = decode(separator, labels * kinds[ids], background, extra, Decoding(separator.seed, 0.5, 4))
+    labels, probabilities, extra = perfect(name, ids)
+    probabilities = np.stack([probabilities[0], *(np.where(kinds[ids] == one, 0.98, 0.01) for one in (1, 2))])
+    found = decode(separator, labels * kinds[ids], probabilities, extra, Decoding(separator.seed, 0.5, 4))
+    assert found.confidence is not None
+    np.testing.assert_allclose(found.confidence, 0.98)
     scores = score_objects(found.ids, ids, prediction_classes=found.classes, truth_classes=kinds[1:])
     assert {index: scores.classes[index].values["ap50"] for index in (1, 2)} == {1: 1.0, 2: 1.0}
 
@@ -234,3 +247,24 @@ def test_targets_of_objects_with_holes_and_in_pieces() -> None:
         found = decode(separator, *perfect(name, ids), Decoding(separator.seed, 0.0, 1))
         assert found.ids[20, 20] == 0
         assert {*np.unique(found.ids[18:22, 75:79])}.isdisjoint({*np.unique(found.ids[4:36, 40:72])} - {0})
+
+
+def test_a_neck_parts_what_the_network_leaves_in_one() -> None:
+    rows, columns = np.mgrid[:60, :90]
+    discs = (np.hypot(rows - 30, columns - 30) < 18) | (np.hypot(rows - 30, columns - 60) < 18)
+    labels, background = discs.astype(np.uint8), np.where(discs, 0.05, 0.95).astype(np.float32)
+    nothing = np.zeros((0, *discs.shape), np.float32)
+    border = SEPARATORS["border"]
+    assert decode(border, labels, background, nothing, Decoding(0.8, 1.0)).count == 1
+    apart = decode(border, labels, background, nothing, Decoding(2.0, 1.0, deep=True))
+    assert apart.count == 2
+    assert apart.ids[30, 30] != apart.ids[30, 60]
+    far = decode(border, labels, background, nothing, Decoding(9.0, 1.0, deep=True))
+    assert far.count == 1  # no peak stands out by so much
+    assert rescaled(Decoding(2.0, 1.0, 9, True), (20, 20), (10, 10)) == Decoding(4.0, 2.0, 36, True)
+
+
+def test_depth_ends_at_other_classes_and_not_at_the_border_of_the_image() -> None:
+    labels = np.array([[1, 1, 2, 2, 2, 0, 255]], np.uint8)
+    assert depth(labels).tolist() == [[2, 1, 1, 2, 1, 0, 0]]
+    assert (depth(np.ones((40, 50), np.uint8)) == DEEPEST).all()

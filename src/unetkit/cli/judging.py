@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from unetkit.cli.options import AllowLeakage, Data, Device, Json, Prune, Run, Seed, Set, Steps, Time, Tta, options_of
-from unetkit.cli.values import levels, reporting, say_json
+from unetkit.cli.values import levels, listed, reporting, say_json
 
 
 class Encoding(StrEnum):
@@ -174,7 +174,7 @@ def compare(
         from unetkit.compare import parse_labels, write_page
 
         options = replace(options_of(time, steps, None, device, seed, settings), allow_leakage=allow_leakage)
-        names = [name.strip() for name in models.split(",") if name.strip()]
+        names = listed(models)
         with comparison_display(quiet=as_json) as watch:
             comparison = compare_on(
                 data,

@@ -160,9 +160,16 @@ class PredictionDisplay:
     def finished(self, result: Prediction) -> None:
         if isinstance(result.fault, UnetkitError):
             print(f"error: {result.fault}", file=sys.stderr)
-        for note in result.notes:
-            if not self.quiet:
-                self.console.print(f"{result.name}: {note}", markup=False, highlight=False, soft_wrap=True)
+        name = result.name or "all images"
+        for line in (*result.notes, *_counts(result)) if not self.quiet else ():
+            self.console.print(f"{name}: {line}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _counts(result: Prediction) -> Iterator[str]:
+    """How many objects of each class an image has."""
+    if result.objects is not None:
+        kept = ", ".join(f"{count} {name}" for name, count in result.objects.kept.items())
+        yield kept + (f"; {result.objects.removed} removed by rules" if result.objects.removed else "")
 
 
 @contextmanager

@@ -19,18 +19,16 @@ from unetkit.cli.options import (
     InputTypes,
     Json,
     Model,
-    Precisions,
     Prune,
     Run,
-    Runtimes,
     Seed,
     Set,
     Steps,
     Time,
-    Tta,
     options_of,
 )
-from unetkit.cli.values import reporting, say_json, seconds, tile_side
+from unetkit.cli.predicting import predict
+from unetkit.cli.values import listed, reporting, say_json, seconds
 
 app = typer.Typer(
     help="Image segmentation with U-Nets: from a folder of images and a few masks to a model you can trust.",
@@ -144,76 +142,7 @@ def train(
             typer.echo(f"run     {run.path}\nreport  {run.report}")
 
 
-@app.command()
-def predict(
-    run: Run,
-    inputs: Annotated[list[Path], typer.Argument(help="Image files and folders of images.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
-    save: Annotated[str, typer.Option(help="Any of labels, probabilities, overlay, with commas.")] = "labels",
-    form: Annotated[
-        str | None,
-        typer.Option("--as", metavar="FORM", help="One of png, tif, npy, zarr, cog.  [default: like the image]"),
-    ] = None,
-    match_spacing: Annotated[
-        bool, typer.Option("--match-spacing", help="Resample to the trained pixel size, and the result back.")
-    ] = False,
-    tta: Tta = None,
-    tile: Annotated[
-        str | None, typer.Option(metavar="whole|N", help="One pass, or the side of the tiles in pixels; 0 chooses.")
-    ] = None,
-    prune: Prune = None,
-    device: Device = "auto",
-    runtime: Annotated[
-        Runtimes, typer.Option(help="What runs the network; auto times those installed where it matters.")
-    ] = Runtimes.auto,
-    precision: Annotated[
-        Precisions, typer.Option(help="Half precision needs a GPU, int8 a run that 'unetkit quantize' has seen.")
-    ] = Precisions.float32,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
-    skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Pass over images whose results exist: goes on after a stop.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Masks for new images, in the encoding of the masks the model was trained on."""
-    with reporting(as_json):
-        from unetkit.cli.live import prediction_display
-        from unetkit.pipeline import load_predictor
-        from unetkit.pipeline import predict as predict_images
-
-        predictor = load_predictor(
-            run,
-            device=device,
-            augment=tta,
-            tile=tile_side(tile),
-            prune=prune,
-            runtime=runtime.value,
-            precision=precision.value,
-        )
-        kinds = [kind.strip() for kind in save.split(",") if kind.strip()]
-        faults, written = [], []
-        with prediction_display(quiet=as_json) as display:
-            results = predict_images(
-                run,
-                inputs,
-                out,
-                save=kinds,
-                overwrite=overwrite,
-                skip_existing=skip_existing,
-                form=form,
-                match_spacing=match_spacing,
-                predictor=predictor,
-                progress=display.progress,
-            )
-            for result in results:
-                display.finished(result)
-                written += [str(path) for path in result.written]
-                faults += [str(result.fault)] if result.fault else []
-        if as_json:
-            say_json({"written": written, "faults": faults})
-        else:
-            typer.echo(f"{len(written)} files written to {out}" + (f", {len(faults)} images failed" if faults else ""))
-        raise typer.Exit(1 if faults else 0)
+app.command()(predict)
 
 
 @app.command()
@@ -242,7 +171,7 @@ def export(
 
         exported = export_run(
             run,
-            [name.strip() for name in formats.split(",") if name.strip()],
+            listed(formats),
             out,
             overwrite=overwrite,
             dtype=input_type.value if input_type else None,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from unetkit.cli.options import Json
-from unetkit.cli.values import reporting, say_json
+from unetkit.cli.values import listed, reporting, say_json
 
 
 class Numbers(StrEnum):
@@ -50,7 +50,7 @@ def objects(
         done = export_labels(
             labels,
             out,
-            [name.strip() for name in formats.split(",") if name.strip()],
+            listed(formats),
             images=images,
             classes=classes,
             kind=numbers.value if numbers else None,

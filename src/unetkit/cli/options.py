@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unetkit.cli.values import seconds
+from unetkit.cli.values import listed, numbers, seconds
 
 if TYPE_CHECKING:
+    from unetkit.measuring import Settings
     from unetkit.pipeline import Options
 
 Data = Annotated[Path, typer.Argument(help="Folder with images/ and masks/.")]
@@ -27,6 +28,15 @@ Tta = Annotated[
     typer.Option("--tta/--no-tta", help="Average flipped views: slower, a little better.  [default: as the plan says]"),
 ]
 Prune = Annotated[int | None, typer.Option(min=0, help="Poolings to keep of a UNet++: faster; 0 for all.")]
+Keep = Annotated[list[str] | None, typer.Option(metavar="RULE", help='Such as "area_um2 > 20 and solidity > 0.8".')]
+Spacing = Annotated[
+    str | None,
+    typer.Option(metavar="N[,N,N]", help="Of pixel centres, one number or one an axis; objects are measured in it."),
+]
+Unit = Annotated[str | None, typer.Option(help="Of the spacing, such as um.")]
+Thin = Annotated[
+    str | None, typer.Option(metavar="CLASSES", help="Classes that get skeleton length and width, with commas.")
+]
 AllowLeakage = Annotated[
     bool, typer.Option("--allow-leakage", help="Train although training and test data share images or groups.")
 ]
@@ -66,4 +76,26 @@ def options_of(
 
     return Options(
         time=seconds(time), steps=steps, model=model, device=device, seed=seed, settings=tuple(settings or ())
+    )
+
+
+def settings_of(
+    *, spacing: str | None, unit: str | None, keep: list[str] | None, thin: str | None, channels: str | None = None
+) -> Settings:
+    """What the options of a command say about measuring objects.
+
+    Raises:
+        UsageError: a spacing without its unit, or a unit without a spacing.
+    """
+    from unetkit.errors import UsageError
+    from unetkit.measuring import Settings
+
+    if (spacing is None) != (unit is None):
+        raise UsageError("a spacing and its unit belong together", mend="--spacing 0.5 --unit um")
+    return Settings(
+        spacing=None if spacing is None else numbers(spacing),
+        unit=unit,
+        channel_names=tuple(channels.split(",")) if channels else None,
+        thin_classes=tuple(listed(thin or "")),
+        rules=tuple(keep or ()),
     )

@@ -56,6 +56,16 @@ def levels(text: str) -> tuple[int, ...] | None:
     return tuple(int(part) for part in parts)
 
 
+def listed(text: str) -> list[str]:
+    """Names with commas between them.
+
+    Example:
+        >>> listed("labels, objects,")
+        ['labels', 'objects']
+    """
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def numbers(text: str) -> tuple[float, ...]:
     """Numbers above 0 with commas, such as 0.5 or 2,0.5,0.5.
 

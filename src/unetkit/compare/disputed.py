@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from unetkit.dataset import Dataset
 from unetkit.metrics.confusion import confusion_matrix
-from unetkit.pipeline.infer import middle_plane
 from unetkit.pipeline.validation import mean_dice
+from unetkit.pipeline.whole import middle_plane
 from unetkit.prediction import Predictor
 from unetkit.report.overlay import to_rgb
 

@@ -127,8 +127,17 @@ def page_facts(subject: Subject) -> dict[str, Any]:
         "mask": mask_facts(classes),
         "augmented": any(plan.prediction.augment for plan in predictor.plans),
         "tiles": tile_facts(predictor),
-        "facts": {name: fact for name, fact in facts.items() if name not in ("input", "output", "left_out")},
+        "facts": objects_fact(subject)
+        | {name: fact for name, fact in facts.items() if name not in ("input", "output", "left_out")},
     }
+
+
+def objects_fact(subject: Subject) -> dict[str, str]:
+    """That the page counts and numbers other objects than `predict` does, where the run learnt to tell them apart."""
+    if not subject.apart:
+        return {}
+    told = "here connected regions: objects that touch count as one. unetkit predict tells them apart"
+    return {"objects": f"{told}; left out of this page is {subject.apart[0]}"}
 
 
 def tile_facts(predictor: Predictor) -> dict[str, Any]:

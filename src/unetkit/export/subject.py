@@ -69,6 +69,14 @@ class Subject:
         return self.predictor.plan.data.spatial_dims
 
     @property
+    def apart(self) -> tuple[str, ...]:
+        """In words, what the run knows of objects and no copy does: empty where it learnt nothing of them."""
+        plan = self.predictor.plan
+        if not plan.separates:
+            return ()
+        return (f"what tells touching objects apart (objects.separate: {plan.objects.separate})",)
+
+    @property
     def values(self) -> tuple[Any, ...]:
         """What mask files hold for each class: numbers or colours; of numbered objects, 0 and "1, 2, …"."""
         stated: dict[str, tuple[Any, ...]] = {
@@ -107,7 +115,7 @@ class Subject:
             "networks": str(len(plans)),
             "input": f"{axes} {self.dtype}: the raw image, any size; normalisation is part of the model",
             "output": f"{axes.replace('C', 'K')} float32: the probability of each class, 0 to 1",
-            "left_out": "tiles and flipped views: one pass over the whole image",
+            "left_out": ", ".join((*self.apart, "tiles and flipped views: one pass over the whole image")),
             "channels": json.dumps(self.channels),
             "class_names": json.dumps(classes.names, ensure_ascii=False),
             "class_values": json.dumps(self.values, ensure_ascii=False),

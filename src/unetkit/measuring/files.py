@@ -20,13 +20,7 @@ from unetkit.dataset.numbered import compact_ids, numbered_objects, regions_of_c
 from unetkit.dataset.pairing import by_name, find_partners
 from unetkit.errors import DatasetError, InputError, UsageError
 from unetkit.formats import read_header, read_image, read_mask
-from unetkit.measuring.labels import (
-    NAMES,
-    Settings,
-    extent_of,
-    require_same_size,
-    spacing_of,
-)
+from unetkit.measuring.labels import NAMES, Settings, extent_of, require_same_size, spacing_of
 from unetkit.measuring.streamed import measure_streamed
 from unetkit.objects import ObjectMap, Table, measure
 from unetkit.objects.measuring import concatenated, removed
@@ -105,7 +99,7 @@ def measure_files(
         read_as = f"numbers of objects of the classes {', '.join(known.names[1:])}"
     joined = concatenated(tables)
     table = Table(joined.columns, joined.units, tuple(names[1:]), joined.notes)
-    return Measured(table, extents, _groups(Path(labels), list(files)), read_as)
+    return Measured(table, extents, groups_near(Path(labels), list(files)), read_as)
 
 
 def _measure_file(
@@ -188,9 +182,17 @@ def _classes(files: Sequence[Path], numbered: bool | None, stated: Path | None) 
     return None if of_one_class and numbered is None else found
 
 
-def _groups(labels: Path, names: Sequence[str]) -> dict[str, str]:
-    """Groups as a file in the folder, or in the one above it, states them."""
-    folder = labels if labels.is_dir() else labels.parent
+def groups_near(place: Path, names: Sequence[str]) -> dict[str, str]:
+    """Groups as a file in the folder, or in the one above it, states them.
+
+    Args:
+        place: the folder of images or label files, or one of them.
+        names: of the images.
+
+    Raises:
+        DatasetError: a groups file that cannot be read.
+    """
+    folder = place if place.is_dir() else place.parent
     named = folder if folder.name not in ("", "..") else folder.resolve()
     for root in (folder, named.parent):
         if (root / "groups.csv").exists() or (root / "groups.json").exists():

@@ -1,4 +1,4 @@
-"""Measuring a label file that is never in memory as a whole."""
+"""Measuring objects of an image that is never in memory as a whole: of a label file, or of a prediction."""
 
 from __future__ import annotations
 
@@ -16,18 +16,98 @@ from unetkit.counting import Extent
 from unetkit.dataset.numbered import compact_ids, whole_numbers
 from unetkit.formats import read_header, read_window
 from unetkit.image import Array, Image, without_data
-from unetkit.measuring.labels import (
-    NAMES,
-    Settings,
-    extent_of,
-    require_same_size,
-    spacing_of,
-)
+from unetkit.measuring.labels import NAMES, Settings, extent_of, require_same_size, spacing_of
 from unetkit.objects import Accumulator, BandedClasses, ObjectMap, Table
 from unetkit.objects.measuring import is_thin, names_of_channels, tabulate
 
 BAND = 2**25
 """Pixels that are looked at together."""
+
+Ids = Callable[[int, int], npt.NDArray[Any]]
+"""(start, stop) along the first axis -> ids 1 … n of that band, 0 for no object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """The image that objects are measured on, band by band.
+
+    Args:
+        read: (start, stop) along the first axis -> C band *others.
+        names: of the channels, as they stand in columns.
+        nodata: the number that stands for missing data; None where there is none.
+    """
+
+    read: Callable[[int, int], Array]
+    names: tuple[str, ...]
+    nodata: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How an image lies that objects are measured in.
+
+    Args:
+        shape: *S.
+        spacing: distance between pixel centres along each axis; None where unknown.
+        unit: of the spacing.
+        rows: rows (planes) that are looked at together.
+    """
+
+    shape: tuple[int, ...]
+    spacing: tuple[float, ...] | None
+    unit: str | None
+    rows: int
+
+    @property
+    def extent(self) -> Extent:
+        """What a summary wants to know of it."""
+        return extent_of(self.shape, self.spacing, self.unit)
+
+
+def measure_bands(
+    ids: Ids,
+    objects: ObjectMap,
+    frame: Frame,
+    *,
+    class_names: tuple[str, ...],
+    thin_classes: tuple[str, ...] = (),
+    pixels: Pixels | None = None,
+    originals: npt.NDArray[Any] | None = None,
+) -> Table:
+    """The table that measuring the whole image would give, but for what cannot be added up (see `Accumulator`).
+
+    Args:
+        ids: the objects of a band.
+        objects: their classes and confidence; its own ids are not looked at.
+        frame: size and spacing of the image.
+        class_names: of all classes, background first.
+        thin_classes: names of the classes that get skeleton length and width.
+        pixels: the image, for the intensities; None leaves them out.
+        originals: n, what the objects are called in the table; None: 1 … n.
+
+    Raises:
+        UsageError: a thin class that there is not.
+        InputError: a spacing without a unit, or more objects than the memory holds.
+    """
+    thin = is_thin(objects, class_names, thin_classes)
+    names = () if pixels is None else pixels.names
+    seen = Accumulator(frame.shape, objects.count, channels=len(names), spacing=frame.spacing, thin=thin)
+    for start in range(0, frame.shape[0], frame.rows):
+        stop = min(start + frame.rows, frame.shape[0])
+        values = None if pixels is None else pixels.read(start, stop)
+        missing = None if values is None or pixels is None else without_data(values, pixels.nodata)
+        seen.add(slice(start, stop), ids(start, stop), values, missing)
+    return tabulate(
+        seen.finish(),
+        objects,
+        frame.shape,
+        spacing=frame.spacing,
+        unit=frame.unit,
+        class_names=class_names,
+        channel_names=names,
+        thin=bool(thin_classes),
+        ids=originals,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +115,12 @@ class _Labels:
     """The objects of a file, band by band.
 
     Args:
-        ids: (start, stop) -> ids 1 … n of a band.
+        ids: of a band.
         classes: class index of each of the n objects.
         originals: their numbers in the file; None where they have none.
     """
 
-    ids: Callable[[int, int], npt.NDArray[Any]]
+    ids: Ids
     classes: npt.NDArray[np.uint8]
     originals: npt.NDArray[Any] | None
 
@@ -48,7 +128,7 @@ class _Labels:
 def measure_streamed(
     path: Path, partner: Path | None, classes: Classes | None, settings: Settings, *, band: int = BAND
 ) -> tuple[Table, Extent]:
-    """The table that measuring the whole file would give, but for what cannot be added up (see `Accumulator`).
+    """The table of a label file, as of `measure_bands`.
 
     Args:
         path: a label file of one channel in a format that can be read in windows.
@@ -67,39 +147,26 @@ def measure_streamed(
     header = read_header(path)
     shape = header.shape[1:]
     rows = max(1, band // prod(shape[1:]))
-    starts = range(0, shape[0], rows)
     labels = _read(path, shape, rows, classes)
-    names = NAMES if classes is None else classes.names
-    objects = ObjectMap(np.zeros((0,) * len(shape), np.uint32), labels.classes)
     picture = read_header(partner) if partner is not None else None
     require_same_size(partner, picture.shape[1:] if picture is not None else None, shape)
     spacing, unit = spacing_of(path, len(shape), header.geometry, picture.geometry if picture else None, settings)
-    channels: tuple[str, ...] = ()
+    pixels = None
     if partner is not None and picture is not None:
-        channels = names_of_channels(
-            Image(_band(partner, shape, 0, 1), channels=picture.channels), settings.channel_names
-        )
-    thin = is_thin(objects, names, settings.thin_classes)
-    seen = Accumulator(shape, objects.count, channels=len(channels), spacing=spacing, thin=thin)
-    for start in starts:
-        stop = min(start + rows, shape[0])
-        pixels = missing = None
-        if partner is not None and picture is not None:
-            pixels = _band(partner, shape, start, stop)
-            missing = without_data(pixels, picture.geometry.nodata)
-        seen.add(slice(start, stop), labels.ids(start, stop), pixels, missing)
-    table = tabulate(
-        seen.finish(),
-        objects,
-        shape,
-        spacing=spacing,
-        unit=unit,
-        class_names=names,
-        channel_names=channels,
-        thin=bool(settings.thin_classes),
-        ids=labels.originals,
+        corner = Image(_band(partner, shape, 0, 1), channels=picture.channels)
+        names = names_of_channels(corner, settings.channel_names)
+        pixels = Pixels(lambda start, stop: _band(partner, shape, start, stop), names, picture.geometry.nodata)
+    frame = Frame(shape, spacing, unit, rows)
+    table = measure_bands(
+        labels.ids,
+        ObjectMap(np.zeros((0,) * len(shape), np.uint32), labels.classes),
+        frame,
+        class_names=NAMES if classes is None else classes.names,
+        thin_classes=settings.thin_classes,
+        pixels=pixels,
+        originals=labels.originals,
     )
-    return table, extent_of(shape, spacing, unit)
+    return table, frame.extent
 
 
 def _band(path: Path, shape: tuple[int, ...], start: int, stop: int) -> Array:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -78,12 +78,15 @@ class Forest:
         """More passes."""
         self._passes.append(passes)
 
-    def objects(self, seed: float, least: int) -> tuple[Ints, npt.NDArray[np.uint8], npt.NDArray[np.uint32]]:
+    def objects(
+        self, seed: float, least: int, prominent: bool = False
+    ) -> tuple[Ints, npt.NDArray[np.uint8], npt.NDArray[np.uint32]]:
         """Join the basins.
 
         Args:
             seed: basins that meet above this height are one object; two that reach above it never are otherwise.
             least: objects of fewer pixels are left out.
+            prominent: `seed` is a prominence instead: two basins stay apart if both rise so far above where they meet.
 
         Returns:
             Areas and classes of the objects, in the order of their first pixels; and of each basin its object's number,
@@ -93,11 +96,11 @@ class Forest:
             return np.zeros(0, np.int64), np.zeros(0, np.uint8), np.zeros(0, np.uint32)
         trees = Trees(*(np.concatenate(parts) for parts in zip(*self._trees, strict=True)))
         passes = Passes(*(np.concatenate(parts) for parts in zip(*self._passes, strict=True)))
-        high = passes.height > seed
+        high = passes.height > seed if not prominent else np.zeros(len(passes.height), bool)
         joined = [(passes.one[high], passes.other[high]), *self._links]
         group = _components(self._count, *(np.concatenate(ends) for ends in zip(*joined, strict=True)))
         low = Passes(group[passes.one[~high]], group[passes.other[~high]], passes.height[~high])
-        group = _flooded(trees, group, low, seed)[group]
+        group = _flooded(trees, group, low, seed, prominent)[group]
         areas = np.bincount(group, weights=trees.areas).astype(np.int64)
         tops = _first(trees, group, len(areas))
         classes = np.zeros(len(areas), np.uint8)
@@ -109,27 +112,45 @@ class Forest:
         return areas[kept], classes[kept], numbers[group]
 
 
-def _flooded(trees: Trees, group: Ints, passes: Passes, seed: float) -> Ints:
-    """Groups below the seed height given to the neighbour they meet first from above: for each group the one it is in.
+def _flooded(trees: Trees, group: Ints, passes: Passes, seed: float, prominent: bool) -> Ints:
+    """Groups joined where they meet, from the highest pass down, but never two objects: for each the one it is in.
 
-    The order is by height; of equals, by where in the image the groups begin, so that it does not depend on bands.
+    A group is an object of its own if it rises above the seed height or, where that is a prominence, so far above the
+    pass.
     """
     count = int(group.max()) + 1
     peaks = np.full(count, -np.inf, np.float32)
     np.maximum.at(peaks, group, trees.peaks)
-    tops = _first(trees, group, count)
-    parent, seeded = np.arange(count), peaks > seed
-    apart = (passes.one != passes.other) & ~(seeded[passes.one] & seeded[passes.other])
-    one, other, height = passes.one[apart], passes.other[apart], passes.height[apart]
-    pair = np.sort(np.stack([tops[one], tops[other]]), axis=0)
-    order = np.lexsort((pair[1], pair[0], -height))
-    for a, b in zip(one[order].tolist(), other[order].tolist(), strict=True):
+    parent, level = np.arange(count), peaks.copy()
+    spanning = _spanning(_first(trees, group, count), passes)
+    for a, b, height in zip(*(part.tolist() for part in spanning), strict=True):
         a, b = root(parent, a), root(parent, b)
-        if a != b and not (seeded[a] and seeded[b]):
-            parent[b], seeded[a] = a, seeded[a] or seeded[b]
+        lower, higher = (a, b) if level[a] <= level[b] else (b, a)
+        if level[lower] <= (height + seed if prominent else seed):
+            parent[lower] = higher
     while not np.array_equal(following := parent[parent], parent):
         parent = following
     return _components(count, np.arange(count), parent)
+
+
+def _spanning(tops: Ints, passes: Passes) -> Passes:
+    """The passes of the highest spanning forest of the groups, from the highest down.
+
+    The others change nothing: each closes a circle of higher ones, and where one of these was not to be joined, both
+    its sides are objects, here as there. Of equal heights that comes first whose groups begin first in the image, so
+    that the order does not depend on bands.
+    """
+    apart = passes.one != passes.other
+    one, other, height = passes.one[apart], passes.other[apart], passes.height[apart]
+    pair = np.sort(np.stack([tops[one], tops[other]]), axis=0)
+    order = np.lexsort((pair[1], pair[0], -height))
+    _, first = np.unique(pair[0][order] * (int(pair.max(initial=0)) + 1) + pair[1][order], return_index=True)
+    order = order[np.sort(first)]  # of the passes between two groups the highest
+    rank = np.arange(1, len(order) + 1)
+    count = len(tops)
+    chosen = minimum_spanning_tree(coo_array((rank, (one[order], other[order])), shape=(count, count)).tocsr()).data
+    kept = order[np.sort(chosen).astype(np.int64) - 1]
+    return Passes(one[kept], other[kept], height[kept])
 
 
 def _first(trees: Trees, group: Ints, count: int) -> Ints:

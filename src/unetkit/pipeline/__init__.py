@@ -5,12 +5,14 @@ from unetkit.pipeline.experiment import train
 from unetkit.pipeline.folds import cross_validate
 from unetkit.pipeline.infer import predict
 from unetkit.pipeline.loading import load_predictor
+from unetkit.pipeline.object_options import ObjectOptions
 from unetkit.pipeline.preparation import Options, Prepared, prepare
 from unetkit.pipeline.pruning import pruning_table
 from unetkit.pipeline.quantize import RuntimeScore, quantize
 from unetkit.pipeline.shipping import export
 
 __all__ = [
+    "ObjectOptions",
     "Options",
     "Prepared",
     "RuntimeScore",

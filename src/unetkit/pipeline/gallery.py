@@ -18,9 +18,10 @@ from unetkit.image import Image
 from unetkit.labels import is_partial
 from unetkit.metrics.confusion import confusion_matrix
 from unetkit.objects import ObjectMap, found_objects, label_components, with_classes
-from unetkit.pipeline.infer import match_channels, middle_plane
+from unetkit.pipeline.infer import match_channels
 from unetkit.pipeline.object_gallery import ObjectGallery, Scene
 from unetkit.pipeline.validation import mean_dice
+from unetkit.pipeline.whole import middle_plane
 from unetkit.prediction import Predictor
 from unetkit.prediction.attention import attention
 from unetkit.report import AttentionSheet, Case, Suspect
@@ -117,8 +118,7 @@ def _case(name: str, picture: Bytes, truth: Bytes, labels: Bytes, score: float |
 
 def _thinned(objects: ObjectMap, step: int) -> ObjectMap:
     """The objects as the picture of a case shows them."""
-    ids = objects.ids if objects.ids.ndim == 2 else objects.ids[len(objects.ids) // 2]
-    return replace(objects, ids=ids[::step, ::step].copy())
+    return replace(objects, ids=middle_plane(objects.ids)[::step, ::step].copy())
 
 
 def _with_objects(pair: Pair, predicted: ObjectMap, truth: ObjectMap, *, several: bool) -> Pair:

@@ -1,35 +1,43 @@
-"""Predict: masks for new images, in the encoding of the masks the model was trained on."""
+"""Predict: masks for new images, in the encoding of the masks the model was trained on, and their objects."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
-from unetkit.classes import IGNORE, Classes, read_classes
-from unetkit.dataset.numbered import numbers_in_file
+from unetkit.classes import Classes, read_classes
 from unetkit.errors import InputError, UnetkitError, UsageError
 from unetkit.extras import load
-from unetkit.formats import files_below, is_image_path, read_header, write_image, write_mask
-from unetkit.image import Image, without_data
-from unetkit.objects import fewest_bits, label_components, with_classes
+from unetkit.formats import read_header
+from unetkit.image import Image
+from unetkit.measuring import groups_near
 from unetkit.pipeline.approximation import Approximation
 from unetkit.pipeline.large import IN_MEMORY, predict_large
 from unetkit.pipeline.likeness import matched_shape, require_trained_spacing, scale_notes, type_notes
 from unetkit.pipeline.loading import load_predictor, member_runs, trained_type
-from unetkit.pipeline.missing import classes_with_missing
+from unetkit.pipeline.numbering import numbering_of
+from unetkit.pipeline.object_files import Counted, ObjectFiles, object_files
+from unetkit.pipeline.object_options import ObjectOptions, require_possible
 from unetkit.pipeline.results import Results
+from unetkit.pipeline.targets import (
+    FORM_NEEDS,
+    FORMS,
+    SAVES,
+    Targets,
+    list_inputs,
+    named_images,
+    require_free,
+    targets_of,
+)
+from unetkit.pipeline.whole import predict_whole
 from unetkit.plan import Plan
 from unetkit.prediction import (
-    OwnGrid,
     Predictor,
     Source,
     choose_runtime,
@@ -39,22 +47,16 @@ from unetkit.prediction import (
     source_of,
 )
 from unetkit.registry import lookup
-from unetkit.report.overlay import overlay, to_rgb
 from unetkit.training import RunFolder
+from unetkit.vector.write import require_holding, shared_files
 
 DECODING = 40
-"""Bytes a pixel that telling objects apart takes in memory."""
+"""Bytes a pixel that telling objects apart, and measuring them, takes in memory."""
 
-SAVES = ("labels", "probabilities", "overlay")
+SUMMARY = "summary"
+"""Name of the two files about the objects of all images."""
 
-FORMS = {"png": ".png", "tif": ".tif", "npy": ".npy", "zarr": ".zarr", "cog": ".tif"}
-"""What results can be asked for as: name and suffix."""
-
-FORM_NEEDS = {"zarr": ("zarr", "zarr"), "cog": ("rasterio", "geo")}
-"""Package and extra without which a form cannot be written."""
-
-OWN_FORM = {".npy": ".npy", ".zarr": ".zarr", **dict.fromkeys((".tif", ".tiff", ".jp2", ".j2k", ".vrt"), ".tif")}
-"""The suffix of the labels, by that of the image, where nothing is asked for; elsewhere .png."""
+WITH_OBJECTS = "--save objects, with what else is wanted: --save labels,objects"
 
 Progress = Callable[[str, float, int], None]
 """Told (name of the image, finished share 0 to 1, its pixels; 0 of these while it is not prediction that goes on)."""
@@ -62,12 +64,21 @@ Progress = Callable[[str, float, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What became of one image: the files written, or why there are none."""
+    """What became of one image: the files written, or why there are none.
+
+    Args:
+        name: of the image, below the output folder; "" stands for all images together.
+        written: the files.
+        fault: why there are none.
+        notes: what the user should know.
+        objects: how many objects there are, where they were asked for.
+    """
 
     name: str
     written: tuple[Path, ...] = ()
     fault: UnetkitError | None = None
     notes: tuple[str, ...] = ()
+    objects: Counted | None = None
 
 
 def predict(
@@ -80,6 +91,7 @@ def predict(
     skip_existing: bool = False,
     form: str | None = None,
     match_spacing: bool = False,
+    objects: ObjectOptions | None = None,
     predictor: Predictor | None = None,
     progress: Progress = lambda name, share, pixels: None,
 ) -> Iterator[Prediction]:
@@ -88,60 +100,149 @@ def predict(
     Args:
         run: folder that `train` wrote.
         inputs: image files, and folders, whose images (sub-folders included) keep their place below `out`.
-        out: folder for the results: NAME.png or NAME.tif (labels), NAME_probabilities.tif, NAME_overlay.png.
-        save: any of "labels", "probabilities", "overlay".
+        out: folder for the results: NAME.png or NAME.tif (labels), NAME_probabilities.tif, NAME_overlay.png,
+            NAME_objects.tif and NAME_objects.csv.
+        save: any of "labels", "probabilities", "overlay", "objects".
         overwrite: whether results that exist may be replaced.
         skip_existing: whether images whose results all exist are passed over.
-        form: a name in `FORMS`, of labels and probabilities; None: Zarr, NPY and TIFF images give their like.
+        form: a name in `FORMS`, of labels, probabilities and numbered objects; None: Zarr, NPY and TIFF images give
+            their like.
         match_spacing: whether to resample images to the pixel size the model was trained on, and the result back.
+        objects: how objects are measured, which are removed, and as what else they are written.
         predictor: a loaded one; else the run's is loaded.
         progress: told how far each image is.
 
     Yields:
-        A Prediction for each image. One that cannot be read does not stop the others: its fault says why.
+        A Prediction for each image. One that cannot be read does not stop the others: its fault says why. Where files
+        of all images were written (a summary of objects, COCO), one more at the end, whose name is "".
 
     Raises:
         RunError: the run cannot be used.
-        UsageError: nothing to predict, two images with one name, or results that exist.
+        UsageError: nothing to predict, two images with one name, results that exist, or options of objects that do not
+            fit the run or its images.
+        DatasetError: a groups.csv beside the images that cannot be read.
         MissingExtra: a package that the form needs is not installed.
 
     Example:
-        >>> list(predict("runs/cells", ["new/"], "masks/"))  # doctest: +SKIP
+        >>> list(predict("runs/cells", ["new/"], "masks/", save=("labels", "objects")))  # doctest: +SKIP
     """
+    _require_known(save, form, objects)
+    out, members = Path(out), member_runs(RunFolder(run))
+    predictor = predictor or load_predictor(run)
+    if match_spacing:
+        require_trained_spacing(predictor.plan.data)
+    jobs, options, classes = list_inputs(inputs), objects or ObjectOptions(), read_classes(members[0].classes)
+    targets = {name: targets_of(out, name, path, save, classes, form, options) for name, path in jobs.items()}
+    shared = shared_files(out, options.formats) if options.formats else ()
+    require_free(targets, shared, jobs, overwrite=overwrite, skip_existing=skip_existing)
+    summing = "objects" in save and len(jobs) > 1
+    if "objects" in save:
+        require_possible(options, jobs.values(), classes, predictor.plan.data.spatial_dims)
+    if summing and not (overwrite or skip_existing):
+        _require_no_summary(out)
+    groups = _groups(inputs) if summing else {}
+    done = {name for name in jobs if skip_existing and all(path.exists() for path in targets[name].values())}
+    trained, approximation = trained_type(members[0]), Approximation(predictor)
+    work = _Work(predictor, approximation, classes, trained, jobs, save, form, match_spacing, progress)
+    options = replace(options, formats=options.formats if len(done) < len(jobs) else ())
+    with object_files(out, options, classes, overwrite=overwrite, summing=summing) as files:
+        for name, path in jobs.items():
+            try:
+                if name in done:
+                    files.remember(name, path, targets[name])
+                else:
+                    notes = work.predict(name, targets[name], out / name, files)
+                    yield Prediction(name, tuple(targets[name].values()), None, notes, files.counted.get(name))
+            except InputError as error:
+                yield Prediction(name, fault=error)
+        last = files.write_summary(out / SUMMARY, groups)
+    if last or (shared and len(done) < len(jobs)):
+        yield Prediction("", (*last, *shared), notes=tuple(files.said))
+
+
+def _require_known(save: Sequence[str], form: str | None, objects: ObjectOptions | None) -> None:
+    """Refuse names of nothing, and options of what is not asked for."""
     for name in save:
         lookup(dict.fromkeys(SAVES), name, "output")
     if form is not None:
         lookup(FORMS, form, "form")
     if form in FORM_NEEDS:
         load(*FORM_NEEDS[form])
-    out, folder = Path(out), RunFolder(run)
-    predictor = predictor or load_predictor(run)
-    if match_spacing:
-        require_trained_spacing(predictor.plan.data)
-    member, kinds = member_runs(folder)[0], {way.kind for way in predictor.ways}
-    classes = read_classes(member.classes)
-    jobs = list_inputs(inputs)
-    targets = {name: _targets(out / name, path, save, classes, form) for name, path in jobs.items()}
-    _require_free(targets, jobs, overwrite, skip_existing)
-    approximation, pixels = Approximation(predictor), partial(_pixels, jobs.values())
-    format = "cog" if form == "cog" else None
-    for name, path in jobs.items():
-        if skip_existing and all(target.exists() for target in targets[name].values()):
-            continue
-        try:
-            source, seen = _opened(path, predictor.plan, save, match_spacing)
-            results = Results(source, classes, targets[name], predictor.plan.data.num_classes, format)
-            notes = _scale_notes(source, seen, predictor.plan) + type_notes(source.dtype, trained_type(member), kinds)
-            told = partial(_tell, progress, name, math.prod(source.shape))
-            if source.in_memory:
-                notes += choose_runtime(predictor, pixels)
-                notes += _predict_one(results, seen, predictor, approximation, told)
-            else:
-                parts = (out / name).with_name(f".{Path(name).name}.journal")
-                notes += predict_large(results, seen, predictor, parts, approximation, told, pixels=pixels)
-            yield Prediction(name, tuple(targets[name].values()), notes=notes)
-        except InputError as error:
-            yield Prediction(name, fault=error)
+    if objects is not None and "objects" not in save:
+        raise UsageError(
+            "rules, tables and formats of objects without objects", found=f"--save {','.join(save)}", mend=WITH_OBJECTS
+        )
+
+
+def _require_no_summary(out: Path) -> None:
+    for suffix in (".csv", ".json"):
+        if (path := out / (SUMMARY + suffix)).exists():
+            raise UsageError("a summary exists already", found=path, mend="--overwrite, or name another --out")
+
+
+def _groups(inputs: Sequence[str | PathLike[str]]) -> dict[str, str]:
+    """Groups as a groups.csv beside the images states them."""
+    groups: dict[str, str] = {}
+    for entry in map(Path, inputs):
+        groups |= groups_near(entry, [name for name, _ in named_images(entry)])
+    return groups
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What the predictions of all images share."""
+
+    predictor: Predictor
+    approximation: Approximation
+    classes: Classes
+    trained: str | None
+    jobs: Mapping[str, Path]
+    save: Sequence[str]
+    form: str | None
+    match_spacing: bool
+    progress: Progress
+
+    def predict(self, name: str, targets: Targets, base: Path, files: ObjectFiles) -> tuple[str, ...]:
+        """Predict one image and write its results; returns what the user should know."""
+        predictor, path, plan = self.predictor, self.jobs[name], self.predictor.plan
+        opened = self._opened(path)
+        source, seen = opened.source, opened.seen
+        if files.options.formats:
+            require_holding(name, source.shape, source.geometry, files.options.formats)
+        numbering = numbering_of(predictor, self.classes, source.shape, seen.shape)
+        format = "cog" if self.form == "cog" else None
+        results = Results(name, path, opened.pixels, source, self.classes, targets, numbering, files, format)
+        notes = _scale_notes(source, seen, plan)
+        notes += type_notes(source.dtype, self.trained, {way.kind for way in predictor.ways})
+        told = partial(_tell, self.progress, name, math.prod(source.shape))
+        pixels = partial(_pixels, self.jobs.values())
+        if source.in_memory:
+            notes += choose_runtime(predictor, pixels)
+            return notes + predict_whole(results, seen, predictor, self.approximation, told)
+        journal = base.with_name(f".{base.name}.journal")
+        return notes + predict_large(results, seen, predictor, journal, self.approximation, told, pixels=pixels)
+
+    def _opened(self, path: Path) -> _Opened:
+        plan = self.predictor.plan
+        shape, pixel_bytes = None, 4 * plan.outputs if "probabilities" in self.save else 1
+        if plan.separates or "objects" in self.save:
+            pixel_bytes = 4 * (1 + plan.outputs) + DECODING
+        if self.match_spacing:
+            header = read_header(path)
+            shape = matched_shape(path, header.shape[1:], header.geometry, plan.data)
+            growth = max(1.0, math.prod(shape) / math.prod(header.shape[1:]))
+            pixel_bytes = math.ceil(growth * (4 * (1 + plan.outputs) + header.shape[0] * header.dtype.itemsize))
+        pixels = open_source(path, most=IN_MEMORY, result_bytes=pixel_bytes)
+        source = _fitted(pixels, plan)
+        return _Opened(pixels, source, source if shape in (None, source.shape) else resampled(source, shape))
+
+
+class _Opened(NamedTuple):
+    """An image as its file holds it, as the model takes it, and as the model is to see it: in trained pixels or not."""
+
+    pixels: Source
+    source: Source
+    seen: Source
 
 
 def _pixels(paths: Iterable[Path]) -> int:
@@ -153,79 +254,6 @@ def _pixels(paths: Iterable[Path]) -> int:
     return total
 
 
-def list_inputs(inputs: Sequence[str | PathLike[str]]) -> dict[str, Path]:
-    """Name below the output folder → image file.
-
-    Raises:
-        UsageError: a path that does not exist, a folder without images, or two images with one name.
-    """
-    jobs: dict[str, Path] = {}
-    for name, path in (pair for entry in map(Path, inputs) for pair in _named(entry)):
-        if name in jobs and jobs[name] != path:
-            raise UsageError(
-                "two images would be written to one file",
-                found=f"{jobs[name]} and {path}",
-                mend="predict them into two folders",
-            )
-        jobs[name] = path
-    if not jobs:
-        raise UsageError("no images were named", mend="unetkit predict RUN IMAGES… --out DIR")
-    return jobs
-
-
-def _named(entry: Path) -> list[tuple[str, Path]]:
-    """The images an input stands for, each with its name below the output folder."""
-    if entry.is_dir() and not is_image_path(entry):
-        files = [path for path in files_below(entry) if is_image_path(path)]
-        if not files:
-            raise UsageError("holds no images", file=entry, mend="name image files, or a folder with some")
-        return [(path.relative_to(entry).with_suffix("").as_posix(), path) for path in files]
-    if not entry.exists():
-        raise UsageError("does not exist", file=entry)
-    return [(entry.stem, entry)]
-
-
-def _targets(base: Path, source: Path, save: Sequence[str], classes: Classes, form: str | None) -> dict[str, Path]:
-    wide = classes.encoding == "values" and classes.dtype not in ("bool", "uint8", "uint16")  # more than PNG holds
-    label = FORMS[form] if form else OWN_FORM.get(source.suffix.lower(), ".tif" if wide else ".png")
-    probability = ".tif" if label == ".png" else label
-    names = {"labels": label, "probabilities": f"_probabilities{probability}", "overlay": "_overlay.png"}
-    return {kind: base.with_name(base.name + names[kind]) for kind in save}
-
-
-def _require_free(
-    targets: dict[str, dict[str, Path]], jobs: dict[str, Path], overwrite: bool, skip_existing: bool
-) -> None:
-    sources = {path.resolve() for path in jobs.values()}
-    every = [path for files in targets.values() for path in files.values()]
-    if twice := [path for path, count in Counter(every).items() if count > 1]:
-        raise UsageError("two results would have one name", found=twice[0], mend="predict these images one by one")
-    for path in every:
-        if path.resolve() in sources:
-            raise UsageError("a result would replace an input image", found=path, mend="name another --out")
-    for files in targets.values():
-        existing = [path for path in files.values() if path.exists()]
-        if existing and not overwrite and not (skip_existing and len(existing) == len(files)):
-            mend = "--skip-existing for the other images alone, --overwrite, or name another --out"
-            if skip_existing:
-                mend = "--overwrite, for the other results of this image are missing, or name another --out"
-            raise UsageError("a result exists already", found=existing[0], mend=mend)
-
-
-def _opened(path: Path, plan: Plan, save: Sequence[str], match_spacing: bool) -> tuple[Source, Source]:
-    """The image, and as the model is to see it: itself, or in pixels of the trained size."""
-    shape, pixel_bytes = None, 4 * plan.outputs if "probabilities" in save else 1
-    if plan.separates:
-        pixel_bytes = 4 * (1 + plan.outputs) + DECODING
-    if match_spacing:
-        header = read_header(path)
-        shape = matched_shape(path, header.shape[1:], header.geometry, plan.data)
-        growth = max(1.0, math.prod(shape) / math.prod(header.shape[1:]))
-        pixel_bytes = math.ceil(growth * (4 * (1 + plan.outputs) + header.shape[0] * header.dtype.itemsize))
-    source = _fitted(open_source(path, most=IN_MEMORY, result_bytes=pixel_bytes), plan)
-    return source, source if shape in (None, source.shape) else resampled(source, shape)
-
-
 def _scale_notes(source: Source, seen: Source, plan: Plan) -> tuple[str, ...]:
     if seen is source:
         return scale_notes(source.geometry, plan.data)
@@ -235,101 +263,6 @@ def _scale_notes(source: Source, seen: Source, plan: Plan) -> tuple[str, ...]:
 
 def _tell(progress: Progress, name: str, pixels: int, share: float, predicting: bool = True) -> None:
     progress(name, share, pixels if predicting else 0)
-
-
-def _predict_one(
-    results: Results,
-    seen: Source,
-    predictor: Predictor,
-    approximation: Approximation,
-    told: Callable[[float], None],
-) -> tuple[str, ...]:
-    """Predict an image and write what was asked for; returns what the user should know."""
-    predictor.require_match(seen)
-    source, targets, classes = results.source, results.targets, results.classes
-    image, matched = seen.image(), seen is not source
-    notes = image.notes
-    if predictor.approximates(image.shape):
-        notes += approximation.notes(seen, predictor.measure(image))
-    missing = without_data(image.pixels, image.nodata)
-    outputs, count = None, predictor.plan.data.num_classes
-    if "probabilities" in targets or matched or predictor.plan.separates:
-        labels, outputs = predictor.labels_and_outputs(image, progress=told)
-        if missing is not None:
-            outputs[:, missing] = np.nan
-    else:
-        labels = predictor.labels(image, progress=told)
-    if missing is not None:
-        labels[missing] = IGNORE
-    if outputs is not None and matched:
-        image, (labels, outputs) = source.image(), _on_own_grid(outputs, source, count)
-    if outputs is not None and "probabilities" in targets:
-        geometry = image.geometry.with_nodata(None if image.nodata is None else math.nan)
-        path, names = targets["probabilities"], classes.names
-        write_image(path, outputs[:count], geometry=geometry, channels=names, format=results.format)
-    if "labels" in targets:
-        ids = None
-        if outputs is not None and predictor.plan.separates:
-            factors = [own / trained for own, trained in zip(source.shape, seen.shape, strict=True)]
-            ids = predictor.apart(labels, outputs, factors).ids
-        write_labels(targets["labels"], labels, classes, image, format=results.format, ids=ids)
-    if "overlay" in targets:
-        picture = overlay(to_rgb(image), middle_plane(labels), None, classes)
-        write_image(targets["overlay"], np.moveaxis(picture, -1, 0))
-    return notes
-
-
-def _on_own_grid(
-    outputs: npt.NDArray[np.float32], source: Source, num_classes: int
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-    """Labels *S and outputs (K + E) *S of an image, of the outputs (K + E) *S of the resampled one."""
-    read = lambda channel, window: outputs[(channel, *window)]  # noqa: E731
-    own = OwnGrid(read, source, outputs.shape[1:], num_classes)
-    whole = tuple(slice(0, extent) for extent in source.shape)
-    return own.labels(whole), np.stack([own.probabilities(channel, whole) for channel in range(len(outputs))])
-
-
-def middle_plane(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The labels themselves, or of a volume those of the plane that `to_rgb` shows."""
-    return labels if labels.ndim == 2 else labels[labels.shape[0] // 2]
-
-
-def write_labels(
-    path: Path,
-    labels: npt.NDArray[np.uint8],
-    classes: Classes,
-    image: Image,
-    *,
-    format: str | None = None,
-    ids: npt.NDArray[np.uint32] | None = None,
-) -> None:
-    """Write a label map as the training masks were written: values, colours, palette, or numbered objects.
-
-    Args:
-        path: where to.
-        labels: *S, class indices.
-        classes: how the masks were written.
-        image: where the pixels lie.
-        format: where the suffix does not say it.
-        ids: *S, the objects, where they are known better than as connected regions.
-    """
-    stated, nodata = classes_with_missing(classes, image.nodata)
-    geometry = image.geometry.with_nodata(nodata)
-    if classes.encoding == "instances":
-        ids = label_components(labels).astype(np.uint32) if ids is None else ids
-        numbers = numbers_in_file(classes, with_classes(ids, labels).classes)
-        write_mask(path, fewest_bits(numbers[ids]), geometry=geometry, format=format)
-    else:
-        palette = _palette(stated) if classes.palette and path.suffix == ".png" else None
-        coloured = classes.encoding == "colours"
-        write_mask(path, stated.encode(labels), palette=palette, geometry=geometry, colours=coloured, format=format)
-
-
-def _palette(classes: Classes) -> tuple[tuple[int, int, int], ...]:
-    """The colours by the values that stand in the file; values of no class are black."""
-    by_value = dict(zip(classes.values, classes.colours, strict=True))
-    last = max((*classes.values, *classes.ignore_values))
-    return tuple(by_value.get(value, (0, 0, 0)) for value in range(last + 1))
 
 
 def _fitted(source: Source, plan: Plan) -> Source:

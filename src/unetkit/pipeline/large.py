@@ -6,7 +6,6 @@ import math
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,6 @@ from unetkit.prediction import (
     measure_source,
     to_labels,
 )
-from unetkit.separation import rescaled
 
 IN_MEMORY = 512 * 2**20
 """An image is held in memory while it and what is made of it take no more bytes."""
@@ -74,7 +72,7 @@ def predict_large(
     """
     results.require_writable()
     source, matched = results.source, seen is not results.source
-    keep_probabilities = matched or "probabilities" in results.targets or predictor.plan.separates
+    keep_probabilities = matched or results.needs_probabilities
     statistics = measure_source(seen, predictor.ways, progress=lambda share: tell(MEASURED * share, False))
     facts = _facts(seen, predictor, keep_probabilities=keep_probabilities)
     notes = list(source.notes)
@@ -96,10 +94,8 @@ def predict_large(
             sweep_beside(path)  # what a kill left of a result; the journal is locked, so nobody is writing it
         notes += approximation.notes(seen, statistics, tile=tile)
         _predict(seen, predictor, parts, statistics, tell, keep_probabilities=keep_probabilities)
-        own = OwnGrid(parts.probabilities, source, seen.shape, results.num_classes) if matched else parts
-        if predictor.plan.separates:
-            factors = [side / trained for side, trained in zip(source.shape, seen.shape, strict=True)]
-            results = replace(results, apart=(predictor.plan.separator, rescaled(predictor.decoding, factors)))
+        count = predictor.plan.data.num_classes
+        own = OwnGrid(parts.probabilities, source, seen.shape, count) if matched else parts
         notes += results.write(own, lambda share: tell(PREDICTED + (1 - PREDICTED) * share, False), f"{tile}")
     except BaseException:
         parts.close()

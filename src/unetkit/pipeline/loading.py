@@ -105,7 +105,8 @@ def read_decoding(run: RunFolder, plan: Plan) -> Decoding:
     if found is None:
         return Decoding(plan.separator.seed)
     try:
-        return Decoding(float(found["seed"]), float(found["smoothing"]), int(found["least"]))
+        seed, smoothing, least = float(found["seed"]), float(found["smoothing"]), int(found["least"])
+        return Decoding(seed, smoothing, least, bool(found.get("deep", False)))
     except (TypeError, KeyError, ValueError) as error:
         raise RunError(
             "does not say how objects are told apart", file=run.path / "objects.json", found=found, mend="delete it"

@@ -1,26 +1,31 @@
-"""The results of an image that is not held in memory: labels, probabilities and overlay, asked for window by window."""
+"""The results of an image: what they are made of, and how they are written where they are not held in memory."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from unetkit.classes import Classes
 from unetkit.dataset.numbered import numbers_in_file
+from unetkit.files import scratch, writing
 from unetkit.formats import Streamed, check_streamed, write_image, write_streamed
 from unetkit.image import Array, Image
-from unetkit.objects import BandedClasses, fewest_bits
+from unetkit.objects import ObjectMap, fewest_bits
+from unetkit.pipeline import object_files
 from unetkit.pipeline.missing import classes_with_missing
+from unetkit.pipeline.numbering import Numbered, Numbering, Parts, find_objects
+from unetkit.pipeline.object_files import ObjectFiles
+from unetkit.pipeline.targets import Targets
 from unetkit.prediction import Source
 from unetkit.prediction.tiles import Window
+from unetkit.report.object_overlay import paint_objects
 from unetkit.report.overlay import overlay, to_rgb
-from unetkit.separation import Decoding, Separator, basins_of
 from unetkit.separation.decode import band_of
 
 OVERVIEW = 2048
@@ -30,35 +35,56 @@ OVERVIEW_BYTES = 64 * 2**20
 """Of the pixels read at a time for it."""
 
 
-class Parts(Protocol):
-    """A whole prediction, of which windows can be had; a `Journal` is one."""
-
-    def labels(self, window: Window) -> npt.NDArray[np.uint8]:
-        """Class indices: *window."""
-
-    def probabilities(self, channel: int, window: Window) -> npt.NDArray[np.float32]:
-        """Of one class, NaN where there is none: *window."""
-
-
 @dataclass(frozen=True, slots=True)
 class Results:
     """What is to be written of one image.
 
     Args:
-        source: the image.
+        name: of the image, below the output folder.
+        path: of the image.
+        pixels: the image as the file holds it.
+        source: the image as the model takes it: as the file holds it, or grey repeated as three colours.
         classes: how label files are written.
-        targets: any of "labels", "probabilities", "overlay" -> where to.
-        num_classes: of the probabilities.
-        format: of labels and probabilities, where their suffix does not say it.
-        apart: how touching objects are told apart, from outputs after the classes; None for connected regions.
+        targets: what to write -> where to.
+        numbering: how objects are told apart.
+        objects: what writes them; None where nothing of them is asked for.
+        format: of labels, probabilities and objects, where their suffix does not say it.
     """
 
+    name: str
+    path: Path
+    pixels: Source
     source: Source
     classes: Classes
-    targets: Mapping[str, Path]
-    num_classes: int
+    targets: Targets
+    numbering: Numbering
+    objects: ObjectFiles | None = None
     format: str | None = None
-    apart: tuple[Separator, Decoding] | None = None
+
+    @property
+    def outlines_objects(self) -> bool:
+        """Whether the overlay shows objects rather than classes: where they were asked for, or learnt to come apart."""
+        return "overlay" in self.targets and ("objects" in self.targets or self.numbering.apart is not None)
+
+    @property
+    def needs_objects(self) -> bool:
+        """Whether any result is made of objects that connected regions of the labels are not."""
+        learnt = self.numbering.apart is not None and self.classes.encoding == "instances" and "labels" in self.targets
+        return "objects" in self.targets or self.outlines_objects or learnt
+
+    @property
+    def needs_probabilities(self) -> bool:
+        """Whether any result is made of more than labels."""
+        return "probabilities" in self.targets or self.needs_objects
+
+    def write_objects(self, objects: ObjectMap) -> tuple[str, ...]:
+        """Write what was asked of the objects, all of them; what a rule removes is 0 in them from then on.
+
+        Returns:
+            What the user should know.
+        """
+        assert self.objects is not None
+        return self.objects.write(self.name, objects, self.pixels, self.path, self.targets, self.format)
 
     def require_writable(self) -> None:
         """Refuse results that cannot be written, before an hour is spent on them, with a FileError."""
@@ -71,6 +97,8 @@ class Results:
             check_streamed(self.targets["labels"], labels, format=self.format)
         if "probabilities" in self.targets:
             check_streamed(self.targets["probabilities"], self._probabilities(nothing), format=self.format)
+        if "objects" in self.targets:
+            object_files.require_writable(self.targets["objects"], self.source, self.format)
 
     def write(self, parts: Parts, tell: Callable[[float], None], identity: str) -> list[str]:
         """Write them, each whole or not at all.
@@ -86,9 +114,34 @@ class Results:
         Raises:
             FileError: one cannot be written, or the disk is full.
         """
+        with ExitStack() as stack:
+            numbered, objects = None, None
+            if self.needs_objects or ("labels" in self.targets and self.classes.encoding == "instances"):
+                numbered = self.numbering.of(parts)
+            if numbered is not None and ("objects" in self.targets or self.outlines_objects):
+                beside = next(iter(self.targets.values()))
+                with writing(beside):
+                    folder = stack.enter_context(scratch(beside))
+                objects = find_objects(numbered, parts, self.source.shape, folder)
+            self._write_pixels(parts, numbered, tell, identity)
+            notes: list[str] = []
+            if objects is not None and "objects" in self.targets:
+                notes += self.write_objects(objects)
+            if "overlay" in self.targets:
+                picture, step = self._overview(parts, objects if self.outlines_objects else None)
+                write_image(self.targets["overlay"], np.moveaxis(picture, -1, 0))
+                if step > 1:
+                    notes.append(f"the overlay shows one pixel in {step} of each row and column")
+        tell(1.0)
+        return notes
+
+    def _write_pixels(
+        self, parts: Parts, numbered: Numbered | None, tell: Callable[[float], None], identity: str
+    ) -> None:
+        """Labels and probabilities."""
         results: dict[Path, Streamed] = {}
         if "labels" in self.targets:
-            results[self.targets["labels"]] = self._labels(parts)
+            results[self.targets["labels"]] = self._labels(parts, numbered)
         if "probabilities" in self.targets:
             results[self.targets["probabilities"]] = self._probabilities(parts.probabilities)
         total = sum(math.prod(result.shape) for result in results.values())
@@ -103,53 +156,28 @@ class Results:
 
             written = replace(result, read=read, identity=f"{self.source.path} {identity}")
             write_streamed(path, written, format=self.format)
-        notes = []
-        if "overlay" in self.targets:
-            picture, step = self._overview(parts)
-            write_image(self.targets["overlay"], np.moveaxis(picture, -1, 0))
-            if step > 1:
-                notes.append(f"the overlay shows one pixel in {step} of each row and column")
-        tell(1.0)
-        return notes
 
     def _probabilities(self, read: Callable[[int, Window], Array]) -> Streamed:
         source, names = self.source, self.classes.names
         geometry = source.geometry.with_nodata(None if source.nodata is None else math.nan)
-        shape, dtype = (self.num_classes, *source.shape), np.dtype(np.float32)
+        shape, dtype = (self.numbering.num_classes, *source.shape), np.dtype(np.float32)
         return Streamed(shape, dtype, read, geometry, mask=False, channels=names)
 
-    def _labels(self, parts: Parts) -> Streamed:
+    def _labels(self, parts: Parts, numbered: Numbered | None) -> Streamed:
         """The label file as the training masks were written."""
         source, classes = self.source, self.classes
         stated, nodata = classes_with_missing(classes, source.nodata)
         geometry = source.geometry.with_nodata(nodata)
         if classes.encoding == "instances":
-            return _numbered(source, self._objects(parts), classes)
+            assert numbered is not None
+            return _numbered(source, numbered, classes)
         if classes.encoding == "colours":
             read = lambda channel, window: stated.encode(parts.labels(window))[..., channel]  # noqa: E731
             return Streamed((3, *source.shape), np.dtype(np.uint8), read, geometry, mask=True)
         read = lambda channel, window: stated.encode(parts.labels(window))  # noqa: E731
         return Streamed((1, *source.shape), np.dtype(classes.dtype), read, geometry, mask=True)
 
-    def _objects(self, parts: Parts) -> Numbered:
-        """What numbers the objects, band by band."""
-        shape = self.source.shape
-        across = tuple(slice(0, extent) for extent in shape[1:])
-        if self.apart is None:
-            read = lambda a, b: parts.labels((slice(a, b), *across))  # noqa: E731
-            return BandedClasses(read, shape[0], band_of(shape), self.num_classes)
-        separator, decoding = self.apart
-        extras = range(self.num_classes, self.num_classes + separator.channels(len(shape)))
-
-        def outputs(start: int, stop: int) -> tuple[Array, Array, Array]:
-            window = (slice(start, stop), *across)
-            extra = [parts.probabilities(channel, window) for channel in extras]
-            whole = np.stack(extra) if extra else np.empty((0, stop - start, *shape[1:]), np.float32)
-            return parts.labels(window), parts.probabilities(0, window), whole
-
-        return basins_of(separator, outputs, shape, decoding.smoothing).cut(seed=decoding.seed, least=decoding.least)
-
-    def _overview(self, parts: Parts) -> tuple[npt.NDArray[np.uint8], int]:
+    def _overview(self, parts: Parts, objects: ObjectMap | None) -> tuple[npt.NDArray[np.uint8], int]:
         """The overlay of the image (or the middle plane), thinned to what one can look at: H W 3, and the step."""
         source = self.source
         height, width = source.shape[-2:]
@@ -164,18 +192,18 @@ class Results:
             labels.append(parts.labels(window)[..., ::step, ::step])
         image = Image(np.concatenate(pixels, -2), source.geometry, source.names)
         seen = np.concatenate(labels, -2)
-        return overlay(to_rgb(image), seen[0] if plane else seen, None, self.classes), step
+        if objects is not None:
+            shown = objects.ids[middle] if plane else objects.ids
+            objects = ObjectMap(np.ascontiguousarray(shown[::step, ::step]), objects.classes)
+        return painted(image, seen[0] if plane else seen, objects, self.classes), step
 
 
-class Numbered(Protocol):
-    """Objects that are numbered band by band."""
-
-    @property
-    def classes(self) -> npt.NDArray[np.uint8]:
-        """The class of each."""
-
-    def ids(self, start: int) -> npt.NDArray[np.uint32]:
-        """Those of the band that begins at `start`."""
+def painted(
+    image: Image, labels: npt.NDArray[np.uint8], objects: ObjectMap | None, classes: Classes
+) -> npt.NDArray[np.uint8]:
+    """The overlay of an image: its objects outlined and numbered or, without them, its classes: H W 3."""
+    picture = to_rgb(image)
+    return overlay(picture, labels, None, classes) if objects is None else paint_objects(picture, objects, classes)
 
 
 def _numbered(source: Source, objects: Numbered, classes: Classes) -> Streamed:

@@ -17,8 +17,9 @@ from unetkit.export.graph import InputType
 from unetkit.export.write import Exported, require_formats, require_free, write_exports
 from unetkit.image import Image
 from unetkit.pipeline.assess import Scope, find_scope
-from unetkit.pipeline.infer import match_channels, middle_plane
+from unetkit.pipeline.infer import match_channels
 from unetkit.pipeline.loading import load_predictor, member_runs, trained_type
+from unetkit.pipeline.whole import middle_plane
 from unetkit.plan import Plan
 from unetkit.report.overlay import overlay, to_rgb
 from unetkit.training import RunFolder
@@ -97,6 +98,8 @@ def export(
         _score(folder),
         credit or Credit(),
     )
+    for left in subject.apart:
+        say(f"left out: {left}; connected regions of the copies' classes are other objects than predict's")
     return write_exports(subject, formats, out, overwrite=overwrite, say=say)
 
 

@@ -18,7 +18,7 @@ from unetkit.dataset.normalize import Statistics, measure
 from unetkit.image import Image
 from unetkit.losses import Loss
 from unetkit.metrics.confusion import Matrix, confusion_matrix
-from unetkit.metrics.instances import THRESHOLDS, find_overlaps, match
+from unetkit.metrics.instances import THRESHOLDS, Overlaps, find_overlaps, match
 from unetkit.models import Segmenter
 from unetkit.objects import ObjectMap
 from unetkit.plan import Plan
@@ -147,9 +147,16 @@ def average_precision(objects: ObjectMap, true: ObjectMap, truth: npt.NDArray[np
     An object of another class is no partner. NaN where there are no objects in either.
     """
     overlaps = find_overlaps(objects.ids, true.ids, truth != IGNORE)
-    predicted_kinds, true_kinds = objects.classes[overlaps.predicted_ids - 1], true.classes[overlaps.truth_ids - 1]
-    alike = [overlaps.only(true_kinds == c, predicted_kinds == c) for c in np.union1d(predicted_kinds, true_kinds)]
+    alike = overlaps_by_class(overlaps, objects.classes, true.classes)
     return _mean([match(one, threshold).ap for one in alike for threshold in THRESHOLDS])
+
+
+def overlaps_by_class(
+    overlaps: Overlaps, predicted: npt.NDArray[np.uint8], true: npt.NDArray[np.uint8]
+) -> list[Overlaps]:
+    """Those of the objects of each class that occurs, of object i at i − 1: one of another class is no partner."""
+    predicted_kinds, true_kinds = predicted[overlaps.predicted_ids - 1], true[overlaps.truth_ids - 1]
+    return [overlaps.only(true_kinds == c, predicted_kinds == c) for c in np.union1d(predicted_kinds, true_kinds)]
 
 
 def mean_dice(confusion: Matrix) -> float:

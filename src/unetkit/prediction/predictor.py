@@ -31,7 +31,7 @@ from unetkit.prediction.tiles import Edges, Tile, Window, edges_of, tiles
 from unetkit.prediction.views import as_logits, as_probabilities, flips_of, mean_of_views
 from unetkit.registry import lookup
 from unetkit.runtimes import PRECISIONS, Network, first_usable, open_network
-from unetkit.separation import Decoding, decode, rescaled
+from unetkit.separation import Decoding, decode
 
 WHOLE_PIXELS = {2: 2_300_000, 3: 2_100_000}
 """Larger images are predicted in tiles; a default network takes about 0.5 GB for this many pixels (voxels)."""
@@ -178,18 +178,15 @@ class Predictor:
         """
         return self.apart(*self.labels_and_outputs(image, statistics=statistics, progress=progress))
 
-    def apart(
-        self, labels: npt.NDArray[np.uint8], outputs: npt.NDArray[np.float32], factors: Sequence[float] = (1.0,)
-    ) -> ObjectMap:
+    def apart(self, labels: npt.NDArray[np.uint8], outputs: npt.NDArray[np.float32]) -> ObjectMap:
         """The objects in what `labels_and_outputs` gave.
 
         Args:
             labels: *S.
             outputs: (K + E) *S; may be NaN where labels are 255.
-            factors: along each axis, how many pixels there are for one of those the network has seen.
         """
-        decoding, extra = rescaled(self.decoding, factors), outputs[self.plan.data.num_classes :]
-        return decode(self.plan.separator, labels, outputs[0], extra, decoding)
+        count = self.plan.data.num_classes
+        return decode(self.plan.separator, labels, outputs[:count], outputs[count:], self.decoding)
 
     def labels_and_outputs(
         self,

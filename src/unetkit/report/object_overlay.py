@@ -60,7 +60,8 @@ def draw_objects(
 
     The line lies on the object's own pixels, so touching objects have two; the background beside it is darkened.
     Numbers are white with a dark rim and stand where the object is widest, or beside an object that is smaller than
-    they are. Where they would cover each other, those of the narrower objects are left out.
+    they are. Where they would cover each other, those of the narrower objects are left out, and beside an object also
+    those that would cover another one: of a crowd one sees the objects first.
 
     Args:
         objects: ids H W.
@@ -92,7 +93,7 @@ def draw_objects(
     if not called or not ids.any():
         return painted
     picture = Picture.fromarray(painted)
-    _write_numbers(picture, widest_places(ids), called, font_size)
+    _write_numbers(picture, ids, called, font_size)
     return np.array(picture)
 
 
@@ -124,13 +125,14 @@ def widest_places(ids: npt.NDArray[np.uint32]) -> npt.NDArray[np.float64]:
 
 
 def _write_numbers(
-    picture: Picture.Image, places: npt.NDArray[np.float64], names: Sequence[object], font_size: int
+    picture: Picture.Image, ids: npt.NDArray[np.uint32], names: Sequence[object], font_size: int
 ) -> None:
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(font_size)
     taken = np.zeros((picture.height, picture.width), bool)
-    for number, row, column, reach in places.tolist():
+    for number, row, column, reach in widest_places(ids).tolist():
         said = str(names[int(number) - 1])
-        if reach < font_size / 2:
+        beside = reach < font_size / 2
+        if beside:
             column += reach + 2 + draw.textlength(said, font=font) / 2
         left, top, right, bottom = draw.textbbox((column, row), said, font=font, anchor="mm", stroke_width=1)
         shift = max(0.0, -left) - max(0.0, right - picture.width), max(0.0, -top) - max(0.0, bottom - picture.height)
@@ -138,7 +140,8 @@ def _write_numbers(
             slice(max(0, int(top + shift[1])), int(np.ceil(bottom + shift[1])) + 1),
             slice(max(0, int(left + shift[0])), int(np.ceil(right + shift[0])) + 1),
         )
-        if not taken[box].any():
+        covers_another = beside and ((ids[box] > 0) & (ids[box] != number)).any()
+        if not covers_another and not taken[box].any():
             taken[box] = True
             at = (column + shift[0], row + shift[1])
             draw.text(at, said, fill=(255, 255, 255), font=font, anchor="mm", stroke_width=1, stroke_fill=(0, 0, 0))

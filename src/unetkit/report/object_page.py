@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from unetkit.metrics.instances import INVENTED, KINDS, OBJECT_METRICS
+from unetkit.metrics.instances import DENSE, INVENTED, KINDS, OBJECT_METRICS
 from unetkit.metrics.instances.summary import AT_THRESHOLDS
 from unetkit.report.charts import hex_colour
 from unetkit.report.data import ErrorCrop, ObjectSheet
@@ -36,8 +36,7 @@ NAMES = {
 """How the scores are called; another one goes by its own name."""
 
 PARTITIONS = ("v_rand", "v_info")
-DENSE = 0.5
-"""Scores of partitions are shown where true objects cover at least this share of the labelled pixels."""
+"""Scores of partitions, shown of images that are dense with objects."""
 
 SHOWN = ("objects", "covered", "median_area", "median_volume", "median_nearest")
 """Beginnings of the columns that tables show; objects_summary.csv has more."""

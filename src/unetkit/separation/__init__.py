@@ -7,12 +7,23 @@ To add one: a file with a `Separator`, and a line in `SEPARATORS`; the tests run
 
 from __future__ import annotations
 
-from unetkit.separation.decode import Decoding, basins_of, decode, rescaled
+from unetkit.separation.decode import Decoding, basins_of, cut, decode, rescaled
 from unetkit.separation.kinds import BORDER, BOUNDARY, COMPONENTS, DISTANCE, FLOW
 from unetkit.separation.loss import JointLoss, pack, unpack
 from unetkit.separation.separator import Separator
 
-__all__ = ["SEPARATORS", "Decoding", "JointLoss", "Separator", "basins_of", "decode", "pack", "rescaled", "unpack"]
+__all__ = [
+    "SEPARATORS",
+    "Decoding",
+    "JointLoss",
+    "Separator",
+    "basins_of",
+    "cut",
+    "decode",
+    "pack",
+    "rescaled",
+    "unpack",
+]
 
 SEPARATORS: dict[str, Separator] = {
     "components": COMPONENTS,

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from unetkit.vector.coco import collect_coco, collect_coco_rle
 from unetkit.vector.format import ImageObjects, ObjectFormat
-from unetkit.vector.geojson import draw_geojson, draw_qupath
-from unetkit.vector.imagej import draw_imagej
-from unetkit.vector.label_images import write_png, write_tiff
+from unetkit.vector.geojson import draw_geojson, draw_qupath, require_place
+from unetkit.vector.imagej import draw_imagej, require_short_sides
+from unetkit.vector.label_images import require_plain, write_png, write_tiff
 from unetkit.vector.svg import draw_svg
 from unetkit.vector.yolo import draw_yolo, write_data_yaml
 
@@ -26,7 +26,12 @@ OBJECT_FORMATS: dict[str, ObjectFormat] = {
         "{name}.objects.tif",
         write=write_tiff,
     ),
-    "png": ObjectFormat("numbered pixels in 16 bits, up to 65535 objects", "{name}.objects.png", write=write_png),
+    "png": ObjectFormat(
+        "numbered pixels in 16 bits, up to 65535 objects",
+        "{name}.objects.png",
+        write=write_png,
+        require=require_plain,
+    ),
     "coco": ObjectFormat(
         "COCO: polygons, and run-length codes for objects with holes: CVAT, FiftyOne, Detectron2",
         "coco.json",
@@ -48,7 +53,13 @@ OBJECT_FORMATS: dict[str, ObjectFormat] = {
         "GeoJSON in longitude and latitude, for georeferenced images: QGIS, ArcGIS, web maps",
         "{name}.geojson",
         draw=draw_geojson,
+        require=require_place,
     ),
-    "imagej": ObjectFormat("regions for ImageJ's and Fiji's ROI Manager", "{name}.rois.zip", draw=draw_imagej),
+    "imagej": ObjectFormat(
+        "regions for ImageJ's and Fiji's ROI Manager",
+        "{name}.rois.zip",
+        draw=draw_imagej,
+        require=require_short_sides,
+    ),
     "svg": ObjectFormat("outlines for browsers and drawing programs", "{name}.svg", draw=draw_svg),
 }

@@ -91,6 +91,10 @@ Collect = Callable[[Path, Classes, Say], AbstractContextManager[Begin]]
 """Begins a file of many images, then takes the objects of one image after the other, and ends the file."""
 
 
+Require = Callable[[str, tuple[int, ...], Geometry], object]
+"""(name, *S, geometry) of an image -> FileError where the format cannot hold its objects, whatever they are."""
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectFormat:
     """One format of the registry; it has one of `draw`, `collect` and `write`.
@@ -102,6 +106,7 @@ class ObjectFormat:
         collect: makes a file of all images from outlines.
         write: makes a file of an image from the numbered pixels, also of a volume.
         beside: name of a file that is written once beside those of the images, and what writes it.
+        require: refuses images whose objects it cannot hold, before there are any; None: it holds those of all.
     """
 
     summary: str
@@ -110,3 +115,4 @@ class ObjectFormat:
     collect: Collect | None = None
     write: Callable[[ImageObjects, Path], None] | None = None
     beside: tuple[str, Callable[[Path, Classes], None]] | None = None
+    require: Require | None = None

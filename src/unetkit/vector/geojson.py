@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from unetkit.errors import FileError, InputError
+from unetkit.image import Geometry
 from unetkit.objects.outline import Outline, Ring
 from unetkit.vector.format import Add, ImageObjects, Say
 from unetkit.vector.georeference import Georeference, georeference_of
@@ -50,7 +51,7 @@ def draw_geojson(image: ImageObjects, path: Path, say: Say) -> Iterator[Add]:
     Raises:
         FileError: the image has no geo-reference that can be used.
     """
-    place = _require_place(image)
+    place = require_place(image.name, image.size, image.geometry)
     known = place.reaches_earth()
     system = {} if known else {"crs": {"type": "name", "properties": {"name": f"urn:ogc:def:crs:EPSG::{place.epsg}"}}}
     if not known:
@@ -84,17 +85,21 @@ def draw_geojson(image: ImageObjects, path: Path, say: Say) -> Iterator[Add]:
         flush()
 
 
-def _require_place(image: ImageObjects) -> Georeference:
+def require_place(name: str, shape: tuple[int, ...], geometry: Geometry) -> Georeference:
+    """Where an image lies on the map.
+
+    Raises:
+        FileError: it has no geo-reference, or none that can be used.
+    """
+    del shape
     try:
-        place = georeference_of(image.geometry)
+        place = georeference_of(geometry)
     except InputError as error:
-        raise FileError(
-            error.what, file=image.name, found=error.found, expected=error.expected, mend=error.mend
-        ) from error
+        raise FileError(error.what, file=name, found=error.found, expected=error.expected, mend=error.mend) from error
     if place is None:
         raise FileError(
             "has no geo-reference, so its objects have no map coordinates",
-            file=image.name,
+            file=name,
             expected="a GeoTIFF",
             mend="name the image with --images, or name the format qupath, which is in pixels",
         )

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unetkit.errors import FileError
+from unetkit.image import Geometry
 from unetkit.objects.outline import Outline, Ring
 from unetkit.vector.format import Add, ImageObjects, Say
 
@@ -35,14 +36,7 @@ def draw_imagej(image: ImageObjects, path: Path, say: Say) -> Iterator[Add]:
         FileError: a side of the image is longer than 32767 pixels, ImageJ's largest coordinate.
     """
     del say
-    if max(image.size) > LONGEST_SIDE:
-        raise FileError(
-            "ImageJ's regions do not reach so far",
-            file=image.name,
-            found="{} × {} pixels".format(*image.size),
-            expected=f"sides of at most {LONGEST_SIDE}",
-            mend="name the format qupath, or cut the image",
-        )
+    require_short_sides(image.name, image.size, image.geometry)
     digits = max(4, len(str(image.objects.count)))
     with ZipFile(path, "w", ZIP_DEFLATED) as file:
 
@@ -54,6 +48,23 @@ def draw_imagej(image: ImageObjects, path: Path, say: Say) -> Iterator[Add]:
             file.writestr(entry, encode_roi(outline, name, image.classes.colours[kind]))
 
         yield add
+
+
+def require_short_sides(name: str, shape: tuple[int, ...], geometry: Geometry) -> None:
+    """Refuse images larger than ImageJ's coordinates reach.
+
+    Raises:
+        FileError: a side is longer than 32767 pixels.
+    """
+    del geometry
+    if max(shape) > LONGEST_SIDE:
+        raise FileError(
+            "ImageJ's regions do not reach so far",
+            file=name,
+            found=f"{' × '.join(map(str, shape))} pixels",
+            expected=f"sides of at most {LONGEST_SIDE}",
+            mend="name the format qupath, or cut the image",
+        )
 
 
 def encode_roi(outline: Outline, name: str, colour: tuple[int, int, int]) -> bytes:

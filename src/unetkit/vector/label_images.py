@@ -11,6 +11,7 @@ import numpy.typing as npt
 from unetkit.dataset.numbered import numbers_in_file
 from unetkit.errors import FileError
 from unetkit.formats import write_mask
+from unetkit.image import Geometry
 from unetkit.objects import fewest_bits
 from unetkit.vector.format import ImageObjects
 
@@ -33,18 +34,29 @@ def write_png(image: ImageObjects, path: Path) -> None:
     Raises:
         FileError: numbers above 65535, a volume, or a geo-reference, which a PNG would lose.
     """
+    require_plain(image.name, image.objects.ids.shape, image.geometry)
     numbers = _numbers(image)
-    faults = {
-        "a volume": image.objects.ids.ndim != 2,
-        f"numbers up to {numbers.max()}": int(numbers.max()) > MOST,
-        "a geo-reference": "geotiff" in image.geometry.extra,
-    }
-    if any(faults.values()):
-        raise FileError(
-            "a PNG cannot hold these objects",
-            file=image.name,
-            found=" and ".join(fault for fault, there in faults.items() if there),
-            expected=f"an image without geo-reference and with numbers up to {MOST}",
-            mend="name the format tiff",
-        )
+    if numbers.max() > MOST:
+        raise _not_held(image.name, f"numbers up to {numbers.max()}")
     write_mask(path, numbers[image.objects.ids], geometry=image.geometry, colours=False)
+
+
+def require_plain(name: str, shape: tuple[int, ...], geometry: Geometry) -> None:
+    """Refuse what no PNG holds.
+
+    Raises:
+        FileError: a volume, or a geo-reference.
+    """
+    faults = {"a volume": len(shape) != 2, "a geo-reference": "geotiff" in geometry.extra}
+    if any(faults.values()):
+        raise _not_held(name, " and ".join(fault for fault, there in faults.items() if there))
+
+
+def _not_held(name: str, found: str) -> FileError:
+    return FileError(
+        "a PNG cannot hold these objects",
+        file=name,
+        found=found,
+        expected=f"an image without geo-reference and with numbers up to {MOST}",
+        mend="name the format tiff",
+    )

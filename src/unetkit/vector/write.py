@@ -105,8 +105,8 @@ def writing_objects(
         def put(image: ImageObjects) -> tuple[Path, ...]:
             if image.name in done:
                 raise FileError("two images have the same name", file=image.name, mend="rename one of them")
-            _require_form(image, chosen)
-            own = {name: out / f.file.format(name=image.name) for name, f in chosen.items() if name not in begun}
+            require_holding(image.name, image.objects.ids.shape, image.geometry, formats)
+            own = own_files(out, formats, image.name)
             with ExitStack() as files:
                 temporary = {name: files.enter_context(_new(path, overwrite)) for name, path in own.items()}
                 _write_image(image, chosen, temporary, begun, say)
@@ -180,6 +180,12 @@ def write_objects(
     return (*own, *shared_files(out, formats))
 
 
+def own_files(out: str | PathLike[str], formats: Sequence[str], name: str) -> dict[str, Path]:
+    """The files that are written of one image alone, by format."""
+    chosen = require_formats(formats).items()
+    return {key: Path(out) / one.file.format(name=name) for key, one in chosen if one.collect is None}
+
+
 def shared_files(out: str | PathLike[str], formats: Sequence[str]) -> tuple[Path, ...]:
     """The files that are written once for all images."""
     shared = []
@@ -202,17 +208,34 @@ def _refuse_existing(path: Path) -> None:
         raise UsageError("a file of objects exists already", found=path, mend="--overwrite, or name another --out")
 
 
-def _require_form(image: ImageObjects, chosen: Mapping[str, ObjectFormat]) -> None:
-    """Refuse volumes where a format needs outlines, and names that lead out of the folder."""
-    flat = [name for name, format in chosen.items() if format.write is None]
-    if image.objects.ids.ndim != 2 and flat:
+def require_holding(name: str, shape: tuple[int, ...], geometry: Geometry, formats: Sequence[str]) -> None:
+    """Refuse an image whose objects a format cannot hold, and a name that leads out of the folder; ahead of any work.
+
+    Args:
+        name: of the image.
+        shape: *S.
+        geometry: where its pixels lie.
+        formats: names of `OBJECT_FORMATS`.
+
+    Raises:
+        FileError: a volume where a format needs outlines, an image without the place a format needs, and the like.
+
+    Example:
+        >>> require_holding("a", (4, 4), Geometry(), ["svg"])
+    """
+    chosen = require_formats(formats)
+    flat = [format for format, one in chosen.items() if one.write is None]
+    if len(shape) != 2 and flat:
         raise FileError(
             f"{', '.join(flat)} cannot hold the objects of a volume",
-            file=image.name,
-            found="×".join(map(str, image.objects.ids.shape)),
+            file=name,
+            found="×".join(map(str, shape)),
             expected="an image of rows and columns",
             mend="name the format tiff",
         )
-    parts = PurePosixPath(image.name)
-    if not image.name or parts.is_absolute() or ".." in parts.parts:
-        raise FileError("cannot name files", file=image.name or "''", expected="a name such as plate1/a")
+    parts = PurePosixPath(name)
+    if not name or parts.is_absolute() or ".." in parts.parts:
+        raise FileError("cannot name files", file=name or "''", expected="a name such as plate1/a")
+    for one in chosen.values():
+        if one.require is not None:
+            one.require(name, shape, geometry)

@@ -29,6 +29,7 @@ from unetkit.metrics.instances.kinds import (
 from unetkit.metrics.instances.matching import Matching, match
 from unetkit.metrics.instances.overlaps import Overlaps, find_overlaps
 from unetkit.metrics.instances.partition import (
+    DENSE,
     PartitionScore,
     Sweep,
     Variation,
@@ -42,6 +43,7 @@ from unetkit.metrics.instances.scores import OBJECT_COUNTS, OBJECT_METRICS, THRE
 from unetkit.metrics.instances.summary import summarise
 
 __all__ = [
+    "DENSE",
     "FOUND",
     "INVENTED",
     "KINDS",

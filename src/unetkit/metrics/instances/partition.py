@@ -29,6 +29,9 @@ from unetkit.errors import InputError
 from unetkit.metrics.instances.matching import NAN
 from unetkit.metrics.instances.overlaps import Ids, Mask, Overlaps, Shares, find_overlaps
 
+DENSE = 0.5
+"""Scores of partitions are telling where true objects cover at least this share of the labelled pixels."""
+
 SWEEP = tuple(round(0.1 * step, 1) for step in range(10))
 """The thresholds that the challenge tried: 0, 0.1 … 0.9."""
 

@@ -61,7 +61,8 @@ DEFINITIONS: dict[str, str] = {
     "length.",
     "branch_points": "Of thin classes: places where three or more branches meet.",
     "end_points": "Of thin classes: ends of branches.",
-    "confidence": "How sure the network is of the object, 0 to 1.",
+    "confidence": "Of predicted objects: how sure the network is of it, 0 to 1, the mean over its pixels of the "
+    "probability of its class.",
     "removed_by": "The first rule that did not keep it; empty where all did.",
 }
 """Every column, with AXIS, UNIT and CHANNEL for what is filled in; the tests and the reference run over it."""

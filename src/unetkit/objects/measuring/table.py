@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unetkit.errors import InputError, UsageError
+from unetkit.errors import FileError, InputError, UsageError
 from unetkit.extras import load
 from unetkit.files import replacing
 
 Column = npt.NDArray[Any]
 
 SUFFIXES = (".csv", ".parquet")
+
+TEXTS = ("image", "class", "neighbour_ids", "removed_by")
+"""Columns that hold texts, even where these look like numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,51 @@ def write_table(path: str | PathLike[str], table: Table) -> None:
         for start in range(0, len(table), 10_000):
             cells = [_cells(values[start : start + 10_000]) for values in table.columns.values()]
             writer.writerows(zip(*cells, strict=True))
+
+
+def read_table(path: str | PathLike[str], *, class_names: tuple[str, ...] = ()) -> Table:
+    """Read what `write_table` wrote.
+
+    Args:
+        path: ends in .csv or .parquet.
+        class_names: the names that the column `class` may hold.
+
+    Raises:
+        UsageError: another suffix.
+        MissingExtra: Parquet without its extra.
+        FileError: the file cannot be read, or holds no table.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "objects.csv"
+        >>> write_table(file, Table({"class": np.array(["1"], object), "solidity": np.array([np.nan])}))
+        >>> {name: values.tolist() for name, values in read_table(file).columns.items()}
+        {'class': ['1'], 'solidity': [nan]}
+    """
+    path = Path(path)
+    check_table_path(path)
+    try:
+        if path.suffix.lower() == ".parquet":
+            read = load("pyarrow.parquet", "parquet").read_table(path).to_pydict()
+        else:
+            with path.open(encoding="utf-8", newline="") as file:
+                names, *rows = csv.reader(file)
+                read = {name: [row[column] for row in rows] for column, name in enumerate(names)}
+    except (OSError, ValueError, IndexError, csv.Error) as error:  # pyarrow's are among them
+        raise FileError("cannot be read as a table of objects", file=path, found=error) from error
+    return Table({name: _column(name, values) for name, values in read.items()}, class_names=class_names)
+
+
+def _column(name: str, values: list[Any]) -> Column:
+    """Numbers, with NaN where unknown, where all that is known is one; else booleans or texts."""
+    if name in TEXTS:
+        return np.array(["" if value is None else str(value) for value in values], object)
+    if values and {str(value).lower() for value in values} <= {"true", "false"}:
+        return np.array([str(value).lower() == "true" for value in values])
+    try:
+        return np.array([np.nan if value in ("", None) else float(value) for value in values], np.float64)
+    except ValueError:
+        return np.array(values, object)
 
 
 def check_table_path(path: str | PathLike[str]) -> None:
