@@ -24,8 +24,8 @@ from unetkit.dataset import Dataset, open_dataset
 from unetkit.dataset.splits import stored_split
 from unetkit.errors import DatasetError, InputError, RunError, UsageError
 from unetkit.pipeline import load_predictor
-from unetkit.pipeline.infer import list_inputs
 from unetkit.pipeline.loading import member_runs
+from unetkit.pipeline.targets import list_inputs
 from unetkit.prediction import Predictor
 from unetkit.registry import lookup
 from unetkit.training import RunFolder
