@@ -18,6 +18,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from unetkit import errors, metrics
+from unetkit.active import STRATEGIES
 from unetkit.augment import AUGMENTATIONS, TRANSFORMS, AugmentationSettings
 from unetkit.classes import Classes
 from unetkit.cli import app
@@ -36,6 +37,7 @@ from unetkit.models import MODELS
 from unetkit.objects.measuring import DEFINITIONS
 from unetkit.plan import DataPlan, ObjectsPlan, PredictionPlan, TrainingPlan
 from unetkit.separation import SEPARATORS
+from unetkit.simulation import kinds as kinds_of_labels
 from unetkit.suspicion import KINDS
 from unetkit.vector import OBJECT_FORMATS
 
@@ -222,6 +224,23 @@ def suspicion_kinds() -> str:
     return _table(("kind", "what it is"), [(f"`{name}`", text) for name, text in KINDS.items()])
 
 
+def strategies() -> str:
+    """The registry of ways to choose what to label next."""
+    rows = [(f"`{name}`", e.summary, _needs(e.opinions, e.labelled)) for name, e in STRATEGIES.items()]
+    return _table(("name", "chooses", "needs"), rows)
+
+
+def label_kinds() -> str:
+    """The kinds of labels that can be simulated, from the docstring of their module."""
+    lines = [line.split(maxsplit=1) for line in (inspect.getdoc(kinds_of_labels) or "").splitlines() if "  " in line]
+    rows = [(f"`{name}`", rest) for name, rest in lines]
+    return _table(("kind", "what is labelled"), rows)
+
+
+def _needs(opinions: bool, labelled: bool) -> str:
+    return "folds, flips or dropout" if opinions else "the labelled images" if labelled else ""
+
+
 def error_tree() -> str:
     """The errors as they are drawn in their module."""
     tree = (inspect.getdoc(errors) or "").partition("\n\n")[2]
@@ -233,7 +252,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     for part in (
         commands, plan_fields, classes_fields, models, losses, regularisers, methods, augmentations, scores,
         object_scores, object_kinds, empty_cases, object_empty_cases, formats, exports, object_formats, rules, columns,
-        object_columns, measured_columns, separators, suspicion_kinds, error_tree,
+        object_columns, measured_columns, separators, suspicion_kinds, strategies, label_kinds, error_tree,
     )
 }  # fmt: skip
 

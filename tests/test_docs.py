@@ -13,6 +13,7 @@ from unittest import mock
 import pytest
 from typer.main import get_command
 
+from unetkit.active import STRATEGIES
 from unetkit.augment import AUGMENTATIONS, TRANSFORMS
 from unetkit.cli import app
 from unetkit.dataset.check import RULES
@@ -26,6 +27,7 @@ from unetkit.models import MODELS
 from unetkit.objects.measuring import DEFINITIONS
 from unetkit.plan import Plan
 from unetkit.separation import SEPARATORS
+from unetkit.simulation import KINDS as KINDS_OF_LABELS
 from unetkit.suspicion import KINDS
 from unetkit.vector import OBJECT_FORMATS
 
@@ -142,6 +144,8 @@ def parts() -> Mapping[str, Callable[[], str]]:
         ("measured_columns", DEFINITIONS),
         ("separators", SEPARATORS),
         ("suspicion_kinds", KINDS),
+        ("strategies", STRATEGIES),
+        ("label_kinds", KINDS_OF_LABELS),
     ],
 )
 def test_every_registered_name_has_its_row(

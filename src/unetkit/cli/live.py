@@ -117,7 +117,7 @@ def _farewell(run: RunFolder) -> str:
         return f"stopped; {run.kept()}. To begin again: {shlex.join(words)}"
     if words[1] == "suspect":  # goes on by itself with the run below its --out
         return f"stopped; {run.kept()}. To go on: {shlex.join(words)}"
-    words = _naming_out(run.path)
+    words = naming_out(run.path)
     return f"stopped; {run.kept()}. To go on: {shlex.join(words if '--resume' in words else [*words, '--resume'])}"
 
 
@@ -224,12 +224,12 @@ def comparison_display(*, quiet: bool = False) -> Iterator[Watch]:
         folder = str(end) or (begun and begun[-1])
         if not folder:  # nothing was begun, or --out was typed
             raise KeyboardInterrupt from None
-        command = shlex.join(_naming_out(folder))
+        command = shlex.join(naming_out(folder))
         print(f"stopped; what was trained is kept. To go on: {command}", file=sys.stderr)
         raise typer.Exit(130) from None
 
 
-def _naming_out(folder: object) -> list[str]:
+def naming_out(folder: object) -> list[str]:
     """The command that was typed, with the folder it works in."""
     words = ["unetkit", *sys.argv[1:]]
     named = "--out" in words or any(word.startswith("--out=") for word in words)

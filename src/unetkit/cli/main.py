@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from unetkit.cli.judging import compare, evaluate, quantize, score
+from unetkit.cli.labelling import simulate, suggest
 from unetkit.cli.measuring import measure
 from unetkit.cli.objects import objects
 from unetkit.cli.options import (
@@ -193,6 +194,8 @@ app.command()(measure)
 app.command()(compare)
 app.command()(objects)
 app.command()(suspect)
+app.command()(suggest)
+app.command()(simulate)
 
 
 @app.command()

@@ -68,7 +68,7 @@ def show_scores(summary: Mapping[str, Any]) -> None:
         table.add_column(column)
     rows = {**summary["classes"], "mean": summary["mean"]} if len(summary["classes"]) > 1 else summary["classes"]
     for name, values in rows.items():
-        table.add_row(escape(name), *(_interval(values[metric]) for metric in metrics))
+        table.add_row(escape(name), *(interval(values[metric]) for metric in metrics))
     out.print(table)
     mean_iou = summary["mean_iou"]
     share = summary.get("labelled_share", 1.0)
@@ -87,9 +87,9 @@ def _show_objects(out: Console, objects: Mapping[str, Any]) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("objects", "mean over images", "all objects together"):
         table.add_column(column)
-    for name, interval in objects["mean"].items():
+    for name, score in objects["mean"].items():
         value = objects["pooled"].get(name)
-        table.add_row(name, _interval(interval), "" if value is None else f"{value:.3f}")
+        table.add_row(name, interval(score), "" if value is None else f"{value:.3f}")
     out.print(table)
     counts = objects["counts"]
     became = ", ".join(f"{counts[name]} {name}" for name in ("found", "merged", "split", "missed"))
@@ -107,7 +107,7 @@ def show_pruning(rows: Sequence[PrunedScore]) -> None:
         table.add_column(column)
     for row in rows:
         speed = f"{row.pixels_per_second / 1e6:.3g}"
-        table.add_row(str(row.level), f"{row.parameters:,}", f"{row.multiply_adds:,}", speed, _interval(row.dice))
+        table.add_row(str(row.level), f"{row.parameters:,}", f"{row.multiply_adds:,}", speed, interval(row.dice))
     console().print(table)
 
 
@@ -151,7 +151,7 @@ def show_comparison(comparison: Comparison) -> None:
         table.add_row(
             escape(row.variant.name),
             network_text(row.network),
-            _interval({"mean": mean, "low": low, "high": high}),
+            interval({"mean": mean, "low": low, "high": high}),
             difference_text(versus).replace("[", r"\[") if versus else "",
             SAID[versus.verdict] if versus else "",
             f"{costs['parameters'] / 1e6:.2f} M",
@@ -179,7 +179,8 @@ def show_comparison(comparison: Comparison) -> None:
         out.print(comparison.no_curve, soft_wrap=True)
 
 
-def _interval(value: Mapping[str, float | None]) -> str:
+def interval(value: Mapping[str, float | None]) -> str:
+    """A mean with its interval, as the console prints it: "0.912 [0.880, 0.941]"."""
     if value["mean"] is None:
         return "undefined"
     if value["low"] is None:

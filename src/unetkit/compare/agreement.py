@@ -45,9 +45,9 @@ def agree(path: Path, data: Path, variants: Sequence[Variant], options: Options)
         UsageError: the folder holds something else or a comparison of something else, or a variant does not fit.
     """
     _require_comparable(variants, options)
-    of = _description(data, options)
-    begun = _begun(path, of)
-    quick = replace(options, time=None, steps=1, split=begun or options.split)
+    of = describe(data, options)
+    started = begun(path, of)
+    quick = replace(options, time=None, steps=1, split=started or options.split)
     prepared: Prepared | None = None
     for variant in variants:  # nothing trains before all are known to fit
         way = replace(quick, model=variant.model, settings=(*options.settings, *variant.settings))
@@ -60,7 +60,7 @@ def agree(path: Path, data: Path, variants: Sequence[Variant], options: Options)
             raise _as_typed(error, options.settings, variant.settings) from None
     assert prepared is not None
     _require_labels(prepared.split, variants, quick)
-    if begun is None:
+    if started is None:
         write_json(path / DESCRIPTION, {"of": of, "split": prepared.split.model_dump(mode="json")})
     return prepared
 
@@ -83,8 +83,8 @@ def _require_comparable(variants: Sequence[Variant], options: Options) -> None:
             )
 
 
-def _description(data: Path, options: Options) -> dict[str, Any]:
-    """What must be the same each time a comparison is gone on with."""
+def describe(data: Path, options: Options) -> dict[str, Any]:
+    """What must be the same each time a comparison, or a simulation, is gone on with."""
     return {
         "data": str(data.resolve()),
         "files": _digest(data),
@@ -104,34 +104,39 @@ def _digest(data: Path) -> str:
     return blake2b(os.fsencode("\n".join(lines)), digest_size=16).hexdigest()
 
 
-def _begun(path: Path, of: Mapping[str, Any]) -> Split | None:
+def begun(path: Path, of: Mapping[str, Any], *, what: str = "comparison") -> Split | None:
     """The split of the comparison in a folder; None where it is to be begun.
+
+    Args:
+        path: the folder.
+        of: what it has to be of.
+        what: a comparison, or a simulation; its description is called so.
 
     Raises:
         UsageError: the folder holds something else, or the comparison is of something else.
     """
-    file = path / DESCRIPTION
+    file = path / f"{what}.json"
     if not file.is_file():
         if path.exists() and not (path.is_dir() and all(map(is_temporary, path.iterdir()))):
-            raise UsageError("the folder holds something else than a comparison", found=path, mend="name another --out")
+            raise UsageError(f"the folder holds something else than a {what}", found=path, mend="name another --out")
         return None
     said = read_json(file)
     try:
         before, split = {key: said["of"][key] for key in of}, Split.model_validate(said["split"])
     except (KeyError, TypeError, ValidationError):
         mend = "name another --out"
-        raise UsageError("is no comparison, or was begun by another version", file=file, mend=mend) from None
+        raise UsageError(f"is no {what}, or was begun by another version", file=file, mend=mend) from None
     for key, value in of.items():
         if before[key] == value:
             continue
         if key == "files":
             raise UsageError(
-                "files of the data were added, removed or changed since the comparison in this folder was begun",
+                f"files of the data were added, removed or changed since the {what} in this folder was begun",
                 file=path,
                 mend="name another --out, so that all variants see the same data",
             )
         raise UsageError(
-            f"the comparison in this folder has another {key.replace('_', ' ')}",
+            f"the {what} in this folder has another {key.replace('_', ' ')}",
             file=path,
             found=_said(key, value),
             expected=_said(key, before[key]),

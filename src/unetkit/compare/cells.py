@@ -142,11 +142,16 @@ def options_of(cell: Cell, common: Options, split: Split) -> Options:
     model, settings = variant.model, (*common.settings, *variant.settings)
     first = _first_plan(cell.path.parent)
     if first is not None and (first.training.time is not None or variant.labels is not None):
-        model = first.model.name
-        chosen = {f"model.{key}": value for key, value in first.model.options.items()}
-        chosen["training.precision"] = first.training.precision
-        settings += tuple(f"{key}={json.dumps(value)}" for key, value in chosen.items())
+        model, chosen = network_of(first)
+        settings += chosen
     return replace(common, model=model, seed=cell.seed, settings=settings, labels=variant.labels, split=split)
+
+
+def network_of(plan: Plan) -> tuple[str, tuple[str, ...]]:
+    """The model and the settings with which another plan gets the same network."""
+    chosen = {f"model.{key}": value for key, value in plan.model.options.items()}
+    chosen["training.precision"] = plan.training.precision
+    return plan.model.name, tuple(f"{key}={json.dumps(value)}" for key, value in chosen.items())
 
 
 def _first_plan(variant: Path) -> Plan | None:

@@ -252,7 +252,7 @@ def _summarise(
     groups: dict[str, str] = {}
     finished = {v: [cell for cell in cells if cell.variant == v and cell.finished] for v in variants}
     part = "test" if split.test else "val"
-    read = {v: [_image_scores(cell, part, groups) for cell in finished[v]] for v in variants}
+    read = {v: [image_scores(cell.path, part, groups) for cell in finished[v]] for v in variants}
     every = [n for n in split.test or split.val if all(n in scores for own in read.values() for scores in own)]
     tables, kept = on_same_images(
         [np.reshape([[one[n] for n in every] for one in own], (len(own), len(every))) for own in read.values()]
@@ -273,10 +273,16 @@ def _summarise(
     return comparison
 
 
-def _image_scores(cell: Cell, part: str, groups: dict[str, str]) -> dict[str, float]:
-    """Image → mean Dice of the foreground classes that are there or predicted; NaN where none is."""
+def image_scores(run: Path, part: str, groups: dict[str, str]) -> dict[str, float]:
+    """Image → mean Dice of the foreground classes that are there or predicted; NaN where none is.
+
+    Args:
+        run: a run that was scored.
+        part: of its split.
+        groups: filled with the group of each image.
+    """
     values: dict[str, list[float]] = {}
-    with (cell.path / part / "per_image.csv").open(encoding="utf-8", newline="") as file:
+    with (run / part / "per_image.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             values.setdefault(row["image"], [])
             groups[row["image"]] = row["group"]

@@ -1,4 +1,4 @@
-"""How the score grows with annotated images, and what the next ten would buy.
+"""How the score grows with annotated images, and what the next ones would buy.
 
 The error of a learner falls about as a power of the number of examples (Hestness et al. 2017, "Deep Learning Scaling is
 Predictable, Empirically"), down to a floor that no number of examples gets under:
@@ -21,7 +21,7 @@ import numpy.typing as npt
 from unetkit.compare.differences import Scores, defined, mean_over
 
 NEXT = 10
-"""Images more that the forecast is for."""
+"""Images more that the forecast is for where nobody says otherwise."""
 
 DRAWS = 1000
 
@@ -42,10 +42,11 @@ class LearningCurve:
         scale: b, the error above the floor with `most` images.
         power: c; 0 where more images do not help.
         trainings: with each number of images; the fewest where they differ.
-        gain: expected rise of the mean score by `NEXT` more images than `most`; None with two numbers of images, which
-            a power law meets whatever they are.
+        gain: expected rise of the mean score by `more` images than `most`; None with two numbers of images, which a
+            power law meets whatever they are.
         low: lower end of its 95 % interval; None with one training, or with too few images to score.
         high: upper end, or None likewise.
+        more: images that the gain is of.
     """
 
     most: int
@@ -56,6 +57,7 @@ class LearningCurve:
     gain: float | None = None
     low: float | None = None
     high: float | None = None
+    more: int = NEXT
 
     def at(self, images: float) -> float:
         """The fitted mean score with so many images."""
@@ -66,7 +68,7 @@ def forecast_text(curve: LearningCurve) -> str:
     """What the next images would buy, in words; a rise whose interval includes zero is no promise."""
     if curve.gain is None:
         return "two numbers of annotated images make no forecast, three or more do"
-    rise = f"{NEXT} more annotated images: {curve.gain:+.3f}"
+    rise = f"{curve.more} more annotated images: {curve.gain:+.3f}"
     if curve.low is None or curve.high is None:
         return f"{rise} Dice, {'luck not ruled out' if curve.trainings < 2 else 'too few images for an interval'}"
     sure = "" if curve.low > 0.0005 else ", which may be nothing"
@@ -74,7 +76,7 @@ def forecast_text(curve: LearningCurve) -> str:
 
 
 def learning_curve(
-    scores: Mapping[int, Scores], groups: Sequence[str], *, generator: np.random.Generator
+    scores: Mapping[int, Scores], groups: Sequence[str], *, generator: np.random.Generator, more: int = NEXT
 ) -> LearningCurve | None:
     """Fit the curve.
 
@@ -82,6 +84,7 @@ def learning_curve(
         scores: number of annotated images → S N, a score for each training and test image; NaN where undefined.
         groups: N: the group of each test image.
         generator: for the interval.
+        more: images that the forecast is for.
 
     Returns:
         The curve; None with fewer than two numbers of images that have a score on the same test images.
@@ -105,16 +108,17 @@ def learning_curve(
     measured = _errors(every.mean(axis=1)[None])
     steep, level = (_not_worse(_fit(shares, measured, floors), shares) for floors in (NO_FLOOR, FLOORS))
     floor, offset, slope = (steep if len(numbers) == 2 else level)[0]
-    curve = LearningCurve(most, float(floor), float(np.exp(offset)), -float(slope), trainings)
+    curve = LearningCurve(most, float(floor), float(np.exp(offset)), -float(slope), trainings, more=more)
     if len(numbers) == 2:
         return curve
-    curve = replace(curve, gain=float(_gain(level, most)[0]))
+    curve = replace(curve, gain=float(_gain(level, most, more)[0]))
     _, code = np.unique(np.asarray(list(groups), dtype=str)[known], return_inverse=True)
     if trainings < 2 or code.max() < 1:
         return curve
     drawn = _errors(_drawn_means(every, tables, code, generator))
-    gains = [_gain(_fit(shares, drawn, floors), most) for floors in (NO_FLOOR, FLOORS)]
-    ends = [_gain(steep, most), _gain(level, most), *(np.quantile(some, (0.025, 0.975)) for some in gains)]
+    gains = [_gain(_fit(shares, drawn, floors), most, more) for floors in (NO_FLOOR, FLOORS)]
+    ends = [_gain(steep, most, more), _gain(level, most, more)]
+    ends += [np.quantile(some, (0.025, 0.975)) for some in gains]
     return replace(curve, low=float(np.min(np.concatenate(ends))), high=float(np.max(np.concatenate(ends))))
 
 
@@ -160,9 +164,9 @@ def _not_worse(fits: Scores, shares: Scores) -> Scores:
     return np.stack([floor, offset + np.where(flat, slope * shares.mean(), 0), np.where(flat, 0, slope)], axis=1)
 
 
-def _gain(fits: Scores, most: int) -> Scores:
-    """How much the error falls from `most` images to `NEXT` more: R 3 -> R, below 0 where it rises."""
+def _gain(fits: Scores, most: int, more: int) -> Scores:
+    """How much the error falls from `most` images to so many more: R 3 -> R, below 0 where it rises."""
     _, offset, slope = fits.T
-    now, then = offset, offset + slope * np.log(1 + NEXT / most)
+    now, then = offset, offset + slope * np.log(1 + more / most)
     gain: Scores = np.exp(np.minimum(now, 0)) - np.exp(np.minimum(then, 0))  # no error is above 1
     return gain

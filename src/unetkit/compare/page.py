@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from unetkit.compare.comparison import Comparison, Row, network_text
-from unetkit.compare.curve import NEXT, forecast_text
+from unetkit.compare.curve import forecast_text
 from unetkit.compare.differences import SAID, difference_text, mean_over
 from unetkit.compare.disputed import Disputed, most_disputed
 from unetkit.files import read_json, write_text
@@ -172,7 +172,7 @@ def _curve(comparison: Comparison, colours: Mapping[str, str]) -> dict[str, Any]
         return None
     whole = len(comparison.split.train)
     marks = {row.variant.labels or whole: _mark(row, colours) for row in comparison.rows if row.score and not row.fault}
-    end, now = curve.most + (NEXT if curve.gain is not None else 0), marks[curve.most].mean
+    end, now = curve.most + (curve.more if curve.gain is not None else 0), marks[curve.most].mean
     line = [(float(n), curve.at(float(n))) for n in np.geomspace(min(marks), end, 60)]
     forecast = None
     if curve.gain is not None:

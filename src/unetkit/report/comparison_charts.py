@@ -69,10 +69,10 @@ def score_against_cost(marks: Sequence[Mark], costs: Sequence[float], *, label: 
     if not marks:
         return empty(width, "Nothing was trained.")
     height, left, right, bottom = 250, 46, width - 12, 206
-    low, high = _range([v for m in marks for v in finite([m.mean, m.low, m.high])])
+    low, high = score_range([v for m in marks for v in finite([m.mean, m.low, m.high])])
     x = Scale(min(costs) / 1.35, max(costs) * 1.35, left, right, log=True)
     y = Scale(low, high, bottom, 14)
-    parts = _rows(y, left, right)
+    parts = grid_rows(y, left, right)
     marked = log_ticks(x.low, x.high)
     if len(marked) < 3:  # costs that hardly differ
         marked = ticks(x.low, x.high, 4)
@@ -82,18 +82,20 @@ def score_against_cost(marks: Sequence[Mark], costs: Sequence[float], *, label: 
     parts.append(tag("line", class_="axis", x1=left, x2=right, y1=bottom, y2=bottom))
     parts.append(text(label, (left + right) / 2, bottom + 38, class_="tick", text_anchor="middle"))
     for mark, cost in zip(marks, costs, strict=True):
-        parts.append(_error_bar(mark, x(cost), y))
+        parts.append(error_bar(mark, x(cost), y))
     told = "; ".join(f"{m.name}: {m.mean:.3f} at {number(c)}" for m, c in zip(marks, costs, strict=True))
     return document(width, height, f"Score against {label}. {told}", *parts)
 
 
-def _range(values: Sequence[float]) -> tuple[float, float]:
+def score_range(values: Sequence[float]) -> tuple[float, float]:
+    """An axis that shows these scores, with some room, within 0 … 1."""
     low, high = min(values), max(values)
     room = max(0.005, 0.15 * (high - low))
     return max(0.0, low - room), min(1.0, high + room)
 
 
-def _rows(y: Scale, left: float, right: float) -> list[str]:
+def grid_rows(y: Scale, left: float, right: float) -> list[str]:
+    """Horizontal lines with their numbers."""
     parts = []
     for mark in ticks(y.low, y.high, 5):
         parts.append(tag("line", class_="grid", x1=left, x2=right, y1=y(mark), y2=y(mark)))
@@ -101,7 +103,8 @@ def _rows(y: Scale, left: float, right: float) -> list[str]:
     return parts
 
 
-def _error_bar(mark: Mark, x: float, y: Scale) -> str:
+def error_bar(mark: Mark, x: float, y: Scale) -> str:
+    """A score as a dot, with its interval."""
     colour = mark.colour
     parts = [title(f"{mark.name}: {mark.mean:.3f}")]
     if mark.low is not None and mark.high is not None:
@@ -177,11 +180,11 @@ def image_by_image(marks: Sequence[Mark], tables: Sequence[Values], *, width: in
     if not tables or not len(tables[0]):
         return empty(width, "No image was scored.")
     height, left, right, bottom = 300, 46, width - 16, 246
-    low, high = _range(finite([float(v) for table in tables for v in table]) or [0.0, 1.0])
+    low, high = score_range(finite([float(v) for table in tables for v in table]) or [0.0, 1.0])
     y = Scale(low, high, bottom, 12)
     step = (right - left) / len(tables)
     middles = [left + step * (i + 0.5) for i in range(len(tables))]
-    parts = _rows(y, left, right)
+    parts = grid_rows(y, left, right)
     for image in range(len(tables[0])):
         points = [(m, y(float(t[image]))) for m, t in zip(middles, tables, strict=True) if math.isfinite(t[image])]
         path = "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in points)
@@ -216,10 +219,10 @@ def learning_curve(
         return empty(width, "Nothing was trained.")
     height, left, right, bottom = 300, 46, width - 20, 246
     every = [*marks.values(), *([forecast] if forecast else [])]
-    low, high = _range([v for m in every for v in finite([m.mean, m.low, m.high])])
+    low, high = score_range([v for m in every for v in finite([m.mean, m.low, m.high])])
     most = max([*marks, *(n for n, _ in fitted)])
     x, y = Scale(min(marks) / 1.2, most * 1.15, left, right, log=True), Scale(low, high, bottom, 12)
-    parts = _rows(y, left, right)
+    parts = grid_rows(y, left, right)
     for images in marks:
         parts.append(text(str(images), x(images), bottom + 18, class_="tick", text_anchor="middle"))
     path = "M" + "L".join(f"{x(n):.1f} {y(min(max(s, low), high)):.1f}" for n, s in fitted)
@@ -227,9 +230,9 @@ def learning_curve(
         dashes = {"stroke": "currentColor", "stroke_opacity": "0.6", "stroke_dasharray": "5 4"}
         parts.append(tag("path", d=path, fill="none", **dashes))
     for images, mark in marks.items():
-        parts.append(_error_bar(mark, x(images), y))
+        parts.append(error_bar(mark, x(images), y))
     if forecast is not None:
-        parts.append(_error_bar(forecast, x(most), y))
+        parts.append(error_bar(forecast, x(most), y))
         parts.append(text(f"{most:.0f}?", x(most), bottom + 18, class_="tick", text_anchor="middle"))
     parts.append(tag("line", class_="axis", x1=left, x2=right, y1=bottom, y2=bottom))
     middle = (left + right) / 2

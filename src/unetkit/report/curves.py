@@ -108,9 +108,13 @@ def curves_svg(history: History, best_step: int | None = None) -> str:
     Returns:
         A complete SVG document with its style sheet, light or dark as the viewer prefers.
     """
+    return standalone(training_curves(history, best_step))
+
+
+def standalone(chart: str) -> str:
+    """A chart as an SVG file of its own, light or dark as the viewer prefers."""
     sheet = files("unetkit.report").joinpath("templates/chart.css").read_text(encoding="utf-8")
-    picture = training_curves(history, best_step)
-    head, body = picture.split(">", 1)
+    head, body = chart.split(">", 1)
     return f'{head} xmlns="http://www.w3.org/2000/svg"><style>{sheet}</style>{body}\n'
 
 
