@@ -36,6 +36,7 @@ from unetkit.models import MODELS
 from unetkit.objects.measuring import DEFINITIONS
 from unetkit.plan import DataPlan, ObjectsPlan, PredictionPlan, TrainingPlan
 from unetkit.separation import SEPARATORS
+from unetkit.suspicion import KINDS
 from unetkit.vector import OBJECT_FORMATS
 
 MARK = re.compile(r"^\{\{ ([a-z_]+) \}\}$", re.MULTILINE)
@@ -216,6 +217,11 @@ def separators() -> str:
     return _table(("name", "what the network learns"), [(f"`{name}`", e.summary) for name, e in SEPARATORS.items()])
 
 
+def suspicion_kinds() -> str:
+    """What may be wrong with a mask."""
+    return _table(("kind", "what it is"), [(f"`{name}`", text) for name, text in KINDS.items()])
+
+
 def error_tree() -> str:
     """The errors as they are drawn in their module."""
     tree = (inspect.getdoc(errors) or "").partition("\n\n")[2]
@@ -227,7 +233,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     for part in (
         commands, plan_fields, classes_fields, models, losses, regularisers, methods, augmentations, scores,
         object_scores, object_kinds, empty_cases, object_empty_cases, formats, exports, object_formats, rules, columns,
-        object_columns, measured_columns, separators, error_tree,
+        object_columns, measured_columns, separators, suspicion_kinds, error_tree,
     )
 }  # fmt: skip
 

@@ -26,6 +26,7 @@ from unetkit.models import MODELS
 from unetkit.objects.measuring import DEFINITIONS
 from unetkit.plan import Plan
 from unetkit.separation import SEPARATORS
+from unetkit.suspicion import KINDS
 from unetkit.vector import OBJECT_FORMATS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -140,6 +141,7 @@ def parts() -> Mapping[str, Callable[[], str]]:
         ("rules", RULES),
         ("measured_columns", DEFINITIONS),
         ("separators", SEPARATORS),
+        ("suspicion_kinds", KINDS),
     ],
 )
 def test_every_registered_name_has_its_row(
@@ -161,7 +163,7 @@ def test_plan_and_classes_tables_describe_every_field(parts: Mapping[str, Callab
 def test_the_command_reference_shows_every_command(parts: Mapping[str, Callable[[], str]]) -> None:
     text = parts["commands"]()
     assert text.count("Usage: unetkit ") == text.count("\n## ") + 1
-    for name in ("check", "plan", "train", "predict", "evaluate", "score", "objects", "export", "demo"):
+    for name in ("check", "plan", "train", "predict", "evaluate", "score", "objects", "suspect", "export", "demo"):
         assert f"## unetkit {name}\n" in text
     assert "--allow-leakage" in text
 

@@ -34,6 +34,7 @@ _HOMES = {
     "prepare": "unetkit.pipeline",
     "read_image": "unetkit.formats",
     "score_folders": "unetkit.scoring",
+    "suspect": "unetkit.pipeline",
     "train": "unetkit.pipeline",
 }
 

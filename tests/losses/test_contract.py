@@ -293,6 +293,8 @@ def test_an_unknown_option_lists_the_known_ones(name: str) -> None:
         ("ce+border", {"sigma": 0}, "'sigma'"),
         ("ce+border+dice", {"w0": -1}, "'w0'"),
         ("ce+dice", {"dice_factor": -1}, "'factor'"),
+        ("gce", {"q": 0}, "'q'.*found 0; expected a number above 0, up to 1"),
+        ("gce+dice", {"q": 1.5}, "'q'"),
         ("dice+cldice", {"share": 2}, "'share'"),
         ("ce", {"num_classes": 1}, "two classes or more; found 1"),
         ("ce", {"class_weights": [1, 2]}, "does not use class weights. To mend it: .*weighted-ce"),

@@ -294,3 +294,26 @@ def test_shares_that_are_none_are_refused(shares: list[float]) -> None:
 def test_power_is_a_damping() -> None:
     with pytest.raises(UsageError, match="'power'"):
         automatic_class_weights([0.5, 0.5], power=2)
+
+
+@every_space
+@every_count
+@pytest.mark.parametrize("q", [0.3, 0.7, 1.0])
+def test_generalised_cross_entropy_is_the_paper_s_formula(space: tuple[int, ...], num_classes: int, q: float) -> None:
+    logits, target, valid = batch(space, num_classes)
+    p = logits.double().softmax(1).gather(1, target.masked_fill(~valid, 0).unsqueeze(1)).squeeze(1)[valid]
+    found = build_loss("gce", num_classes=num_classes, q=q)(logits, target, valid)
+    torch.testing.assert_close(found.double(), ((1 - p**q) / q).mean())
+
+
+def test_generalised_cross_entropy_lets_go_of_labels_that_the_network_is_sure_are_wrong() -> None:
+    """The pull of a pixel grows with its error in cross-entropy, and fades again here."""
+    pulls = {}
+    for name in ("ce", "gce"):
+        logits = torch.tensor([[[[0.0, 12.0]], [[0.0, 0.0]]]], requires_grad=True)  # undecided, and sure of class 0
+        target, valid = torch.ones(1, 1, 2, dtype=torch.int64), torch.ones(1, 1, 2, dtype=torch.bool)
+        build_loss(name, num_classes=2)(logits, target, valid).backward()
+        assert logits.grad is not None
+        pulls[name] = logits.grad.abs().sum(1).flatten().tolist()
+    assert pulls["ce"][1] > pulls["ce"][0]
+    assert pulls["gce"][1] < 0.01 * pulls["gce"][0]

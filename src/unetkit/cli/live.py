@@ -115,6 +115,8 @@ def _farewell(run: RunFolder) -> str:
     words = ["unetkit", *sys.argv[1:]]
     if words[1] == "demo" or not run.begun:
         return f"stopped; {run.kept()}. To begin again: {shlex.join(words)}"
+    if words[1] == "suspect":  # goes on by itself with the run below its --out
+        return f"stopped; {run.kept()}. To go on: {shlex.join(words)}"
     words = _naming_out(run.path)
     return f"stopped; {run.kept()}. To go on: {shlex.join(words if '--resume' in words else [*words, '--resume'])}"
 

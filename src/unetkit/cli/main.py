@@ -27,6 +27,7 @@ from unetkit.cli.options import (
     options_of,
 )
 from unetkit.cli.predicting import predict
+from unetkit.cli.suspecting import suspect
 from unetkit.cli.values import listed, reporting, say_json, seconds
 
 app = typer.Typer(
@@ -191,6 +192,7 @@ app.command()(score)
 app.command()(measure)
 app.command()(compare)
 app.command()(objects)
+app.command()(suspect)
 
 
 @app.command()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from unetkit.dataset.check import CheckReport
     from unetkit.pipeline import Prepared, RuntimeScore
     from unetkit.pipeline.pruning import PrunedScore
+    from unetkit.suspicion import Verdict
 
 STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
@@ -210,3 +211,18 @@ def show_summary(overall: Mapping[str, Any]) -> None:
                 ends = "" if numbers["low"] is None else f"{numbers['low']:.4g} to {numbers['high']:.4g}"
                 table.add_row(escape(name), what, f"{numbers[key]:.4g}", ends)
     out.print(table)
+
+
+def show_suspicion(verdicts: Sequence[Verdict], most: int) -> None:
+    """The most suspicious masks, each with the finding that weighs most."""
+    out = console()
+    found = [verdict for verdict in verdicts if verdict.findings]
+    out.print(f"{len(found)} of {len(verdicts)} masks have something to look at")
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("image", "suspicion", "where", "what", "to mend it"):
+        table.add_column(column, overflow="fold")
+    for verdict in found[:most]:
+        worst = verdict.findings[0]
+        table.add_row(escape(verdict.name), f"{verdict.score:.2f}", worst.place, escape(worst.what), escape(worst.mend))
+    if found:
+        out.print(table)

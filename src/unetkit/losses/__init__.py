@@ -21,6 +21,7 @@ from unetkit.losses.loss import Loss, Term, check_class_weights
 from unetkit.losses.lovasz import lovasz
 from unetkit.losses.overlap import dice, dice_per_image, tversky
 from unetkit.losses.regulariser import Regulariser, gated_crf, sparse_crf
+from unetkit.losses.robust import gce, gce_dice
 from unetkit.registry import lookup
 
 __all__ = [
@@ -44,6 +45,8 @@ LOSSES: dict[str, Callable[..., Term]] = {
     "dice+cldice": dice_cldice,
     "ce+border": border_ce,
     "ce+border+dice": border_ce_dice,
+    "gce": gce,
+    "gce+dice": gce_dice,
 }
 
 REGULARISERS: dict[str, Callable[..., Regulariser]] = {

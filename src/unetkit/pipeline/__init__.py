@@ -10,12 +10,14 @@ from unetkit.pipeline.preparation import Options, Prepared, prepare
 from unetkit.pipeline.pruning import pruning_table
 from unetkit.pipeline.quantize import RuntimeScore, quantize
 from unetkit.pipeline.shipping import export
+from unetkit.pipeline.suspect import Suspicion, suspect
 
 __all__ = [
     "ObjectOptions",
     "Options",
     "Prepared",
     "RuntimeScore",
+    "Suspicion",
     "cross_validate",
     "evaluate",
     "export",
@@ -24,5 +26,6 @@ __all__ = [
     "prepare",
     "pruning_table",
     "quantize",
+    "suspect",
     "train",
 ]

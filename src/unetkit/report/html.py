@@ -15,11 +15,11 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from unetkit.classes import has_background
+from unetkit.classes import Classes, has_background
 from unetkit.files import write_text
 from unetkit.report import charts, object_page, story, svg
 from unetkit.report.curves import duration, readout, training_curves
-from unetkit.report.data import AttentionSheet, AugmentationSheet, Bytes, Case, ReportData, Suspect
+from unetkit.report.data import AttentionSheet, AugmentationSheet, Case, ReportData, Suspect
 from unetkit.report.object_overlay import draw_objects
 from unetkit.report.overlay import (
     ERROR_COLOURS,
@@ -93,7 +93,7 @@ def render(data: ReportData) -> str:
         longest_side=LONGEST_SIDE,
         attention=None if data.attention is None else _attention(data.attention),
         share_colours=[charts.hex_colour(colour) for colour in SHARE_COLOURS],
-        suspects=None if data.suspects is None else [_suspect(suspect, data) for suspect in data.suspects],
+        suspects=None if data.suspects is None else [suspect_card(suspect, data.classes) for suspect in data.suspects],
         missed=_missed(data),
         augmentation=None if data.augmentation is None else _augmentation(data.augmentation, data),
     )
@@ -302,21 +302,20 @@ def _metric_name(key: str) -> str:
     return story.METRICS[key][0] if key in story.METRICS else key
 
 
-def _suspect(suspect: Suspect, data: ReportData) -> dict[str, Any]:
+def suspect_card(
+    suspect: Suspect, classes: Classes, names: Sequence[str] = ("image", "truth", "prediction")
+) -> dict[str, Any]:
+    """A suspicious place for a template: its words, and its three pictures by these names."""
     image = fit_image(suspect.image, CROP)
-
-    def painted(labels: Bytes) -> str:
-        return photograph(blend(image, paint_labels(fit_labels(labels, CROP), data.classes)))
-
+    painted = [
+        photograph(blend(image, paint_labels(fit_labels(labels, CROP), classes)))
+        for labels in (suspect.truth, suspect.prediction)
+    ]
     return {
         "name": suspect.name,
         "score": suspect.score,
         "reason": suspect.reason,
-        "pictures": [
-            ("image", photograph(image)),
-            ("truth", painted(suspect.truth)),
-            ("prediction", painted(suspect.prediction)),
-        ],
+        "pictures": list(zip(names, [photograph(image), *painted], strict=True)),
     }
 
 
