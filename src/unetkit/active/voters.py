@@ -24,7 +24,7 @@ from unetkit.errors import UsageError
 from unetkit.models import Segmenter
 from unetkit.plan import Plan
 from unetkit.prediction import Predictor
-from unetkit.prediction.views import flips_of, mean_of_views
+from unetkit.prediction.views import Voter, flips_of, mean_of_views
 
 Pixels = Mapping[NormalizationPlan, Tensor]
 """A window of an image, 1 C *S for each way of normalising."""
@@ -94,7 +94,8 @@ def _view(predictor: Predictor, model: Segmenter, plan: Plan, flipped: Sequence[
 
     def opinion(pixels: Pixels) -> Tensor:
         own = pixels[plan.normalization].to(predictor.device)
-        return mean_of_views(model, plan, own, model.grid, [list(flipped)])[: plan.data.num_classes].float().cpu()
+        voter = Voter(model, plan, model.grid, [list(flipped)])
+        return mean_of_views(voter, own, lambda view: None)[: plan.data.num_classes].float().cpu()
 
     return opinion
 
