@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unetkit.report.comparison_charts import Mark, error_bar, grid_rows, score_range
-from unetkit.report.svg import Scale, document, elide, empty, finite, log_ticks, number, tag, text
+from unetkit.report.svg import Scale, document, elide, empty, finite, log_ticks, number, tag, text, ticks
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ def score_against_effort(series: Sequence[Series], *, width: int = 800) -> str:
     x = Scale(min(c for c, _ in points) / 1.25 / 60, max(c for c, _ in points) * 1.25 / 60, left, right, log=True)
     y = Scale(*score_range([v for _, m in points for v in finite([m.mean, m.low, m.high])]), bottom, 12)
     parts = grid_rows(y, left, right)
-    for value in log_ticks(x.low, x.high):
+    marked = log_ticks(x.low, x.high)
+    for value in marked if len(marked) > 2 else ticks(x.low, x.high, 4):  # costs that hardly differ
         parts.append(text(number(value), x(value), bottom + 18, class_="tick", text_anchor="middle"))
     parts.append(tag("line", class_="axis", x1=left, x2=right, y1=bottom, y2=bottom))
     label = "minutes of labelling by the cost model (log scale)"
