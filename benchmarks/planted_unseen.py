@@ -70,7 +70,7 @@ def row_of(run: Path, data: Path, seeds: int) -> str:
     for name, probabilities in seen.items():
         sample = dataset.sample(name)
         labels = dataset.read_labels(sample).labels
-        right[name] = examine(name, labels, read_objects(dataset, sample), probabilities, first).score
+        right[name] = examine(name, labels, read_objects(dataset, sample).ids, probabilities, first).score
     hits: dict[str, list[bool]] = defaultdict(list)
     worst = max(1, round(len(seen) / 10))
     for seed in range(seeds):
@@ -78,7 +78,7 @@ def row_of(run: Path, data: Path, seeds: int) -> str:
         for name, probabilities in seen.items():
             sample = dataset.sample(name)
             raw, labels = dataset.read_mask(sample), dataset.read_labels(sample).labels
-            mask = Mask(raw.values, labels, read_objects(dataset, sample))
+            mask = Mask(raw.values, labels, read_objects(dataset, sample).ids)
             for kind in kinds_for(dataset):
                 changed = PLANTERS[kind](mask, generator)
                 if changed is None or np.array_equal(changed, raw.values):

@@ -129,7 +129,7 @@ def damage(dataset: Dataset, sample: Sample, kind: str, generator: np.random.Gen
     raw, labels = dataset.read_mask(sample), dataset.read_labels(sample).labels
     if not ((labels > 0) & (labels != IGNORE)).any() or sample.mask is None:
         return False
-    changed = KINDS[kind](Mask(raw.values, labels, read_objects(dataset, sample)), generator)
+    changed = KINDS[kind](Mask(raw.values, labels, read_objects(dataset, sample).ids), generator)
     if changed is None or np.array_equal(changed, raw.values):
         return False
     coloured = dataset.classes.encoding == "colours"

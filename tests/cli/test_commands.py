@@ -101,7 +101,7 @@ def test_objects_are_counted_measured_and_go_to_other_programs(run: Path, discs:
     assert "objects in 2 images" in said
     names = {path.name for path in (tmp_path / "out").iterdir()}
     each = {f"{name}{end}" for name in ("disc_0", "disc_1") for end in ("_objects.tif", "_objects.csv", ".geojson")}
-    assert names == {*each, "summary.csv", "summary.json", "coco.json"}
+    assert names == {*each, "summary.csv", "summary.json", "coco.json", "quality.csv"}
     kept = 0
     for name in ("disc_0", "disc_1"):
         table = read_table(tmp_path / "out" / f"{name}_objects.csv")

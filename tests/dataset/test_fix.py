@@ -29,7 +29,7 @@ LEFT_TO_PEOPLE = {
     "classes-not-yaml", "classes-unknown-field", "classes-one-name", "undeclared-value", "names-in-two-cases",
     "text-among-images", "one-scribbled-image", "one-sparse-mask", "class-without-label", "points-on-objects-alone",
     "boxes-everywhere", "scribble-outside", "box-without-area", "unknown-class", "mask-and-marks",
-    "few-numbered-objects", "objects-in-pieces", "objects-with-holes",
+    "few-numbered-objects", "image-of-another-kind", "objects-in-pieces", "objects-with-holes",
     "undeclared-class-of-objects",
 }  # fmt: skip
 

@@ -253,13 +253,14 @@ def test_a_neck_parts_what_the_network_leaves_in_one() -> None:
     rows, columns = np.mgrid[:60, :90]
     discs = (np.hypot(rows - 30, columns - 30) < 18) | (np.hypot(rows - 30, columns - 60) < 18)
     labels, background = discs.astype(np.uint8), np.where(discs, 0.05, 0.95).astype(np.float32)
+    probabilities = np.stack([background, 1 - background])
     nothing = np.zeros((0, *discs.shape), np.float32)
     border = SEPARATORS["border"]
-    assert decode(border, labels, background, nothing, Decoding(0.8, 1.0)).count == 1
-    apart = decode(border, labels, background, nothing, Decoding(2.0, 1.0, deep=True))
+    assert decode(border, labels, probabilities, nothing, Decoding(0.8, 1.0)).count == 1
+    apart = decode(border, labels, probabilities, nothing, Decoding(2.0, 1.0, deep=True))
     assert apart.count == 2
     assert apart.ids[30, 30] != apart.ids[30, 60]
-    far = decode(border, labels, background, nothing, Decoding(9.0, 1.0, deep=True))
+    far = decode(border, labels, probabilities, nothing, Decoding(9.0, 1.0, deep=True))
     assert far.count == 1  # no peak stands out by so much
     assert rescaled(Decoding(2.0, 1.0, 9, True), (20, 20), (10, 10)) == Decoding(4.0, 2.0, 36, True)
 
