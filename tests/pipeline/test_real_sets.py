@@ -22,6 +22,7 @@ from unetkit.pipeline.preparation import plan_for
 from unetkit.plan import build_network
 from unetkit.prediction import Predictor
 from unetkit.training import RunFolder, World, fit
+from unetkit.training.state import Look
 
 SETS = (
     "em_isbi2012",
@@ -62,7 +63,7 @@ def test_a_member_trains_on_a_set_and_predicts(name: str, known: Known, tmp_path
         pytest.skip(str(missing))
     loss = build_loss(plan.training.loss, num_classes=plan.data.num_classes)
     run = RunFolder(tmp_path)
-    outcome = fit(model, plan, known.source, loss, lambda model: (1.0, 0.0), run, world=World.join("cpu"))
+    outcome = fit(model, plan, known.source, loss, lambda model: Look(1.0, 0.0), run, world=World.join("cpu"))
     assert outcome.step == 1
     assert np.isfinite(outcome.loss)
     again = build_network(plan, pretrained=False)
