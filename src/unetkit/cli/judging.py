@@ -166,14 +166,12 @@ def compare(
 ) -> None:
     """Train several models, or several values of the plan, for the same time; say what each costs and buys."""
     with reporting(as_json):
-        from dataclasses import replace
-
         from unetkit.cli.live import comparison_display
         from unetkit.cli.show import show_comparison
         from unetkit.compare import compare as compare_on
         from unetkit.compare import parse_labels, write_page
 
-        options = replace(options_of(time, steps, None, device, seed, settings), allow_leakage=allow_leakage)
+        options = options_of(time, steps, None, device, seed, settings, allow_leakage)
         names = listed(models)
         with comparison_display(quiet=as_json) as watch:
             comparison = compare_on(

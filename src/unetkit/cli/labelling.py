@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unetkit.cli.options import AllowLeakage, Data, Device, Json, Model, Run, Seed, Set, Steps, Time, options_of
-from unetkit.cli.values import reporting, say_json, seconds
+from unetkit.cli.values import listed, reporting, say_json, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,15 +92,13 @@ def simulate(
 ) -> None:
     """What labels are worth: hide the labels of a labelled set, replay their making, and score against their cost."""
     with reporting(as_json):
-        from dataclasses import replace
-
         from unetkit.cli.show_labelling import show_simulation
         from unetkit.simulation import Kind, parse_budgets
         from unetkit.simulation import simulate as simulate_on
 
-        options = replace(options_of(time, steps, model, device, seed, settings), allow_leakage=allow_leakage)
-        strategies = [name.strip() for name in strategy.split(",") if name.strip()]
-        kinds = [Kind.parse(word) for word in labels.split(",") if word.strip()]
+        options = options_of(time, steps, model, device, seed, settings, allow_leakage)
+        strategies = listed(strategy)
+        kinds = [Kind.parse(word) for word in listed(labels)]
         budgets = parse_budgets(budget, seconds)
         with simulation_display(quiet=as_json) as watch:
             simulation = simulate_on(

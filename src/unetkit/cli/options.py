@@ -69,13 +69,25 @@ class Precisions(StrEnum):
 
 
 def options_of(
-    time: str | None, steps: int | None, model: str | None, device: str, seed: int | None, settings: list[str] | None
+    time: str | None,
+    steps: int | None,
+    model: str | None,
+    device: str,
+    seed: int | None,
+    settings: list[str] | None,
+    allow_leakage: bool = False,
 ) -> Options:
     """What the options of a command say about a training."""
     from unetkit.pipeline import Options
 
     return Options(
-        time=seconds(time), steps=steps, model=model, device=device, seed=seed, settings=tuple(settings or ())
+        time=seconds(time),
+        steps=steps,
+        model=model,
+        device=device,
+        seed=seed,
+        settings=tuple(settings or ()),
+        allow_leakage=allow_leakage,
     )
 
 

@@ -36,8 +36,6 @@ def suspect(
 ) -> None:
     """Which masks look wrong, worst first, and what would mend them, judged by models that have not seen them."""
     with reporting(as_json):
-        from dataclasses import replace
-
         from rich.console import Console
         from rich.progress import Progress
 
@@ -46,7 +44,7 @@ def suspect(
         from unetkit.pipeline import suspect as suspect_masks
         from unetkit.pipeline.suspect import rows_of
 
-        options = replace(options_of(time, steps, model, device, seed, settings), allow_leakage=allow_leakage)
+        options = options_of(time, steps, model, device, seed, settings, allow_leakage)
         if run is None:
             run = _trained(data, out, folds or 3, options, quiet=as_json)
         elif folds is not None or any(said is not None for said in (time, steps, model, seed, settings)):

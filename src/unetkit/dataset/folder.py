@@ -248,6 +248,25 @@ def read_objects(dataset: Dataset, sample: Sample) -> ObjectMap:
     return objects_in(dataset.read_mask(sample), dataset.classes)
 
 
+def read_labels_and_objects(
+    dataset: Dataset, sample: Sample, *, seeds: SeedsPlan | None = None
+) -> tuple[LabelMap, ObjectMap]:
+    """What `Dataset.read_labels` and `read_objects` give, of a mask that is decoded once.
+
+    Args:
+        dataset: the folder.
+        sample: one of its labelled images.
+        seeds: what training assumes of points and boxes, for the labels alone.
+
+    Raises:
+        FileError, DatasetError: as `Dataset.read_labels`.
+    """
+    if sample.marks is not None:
+        return dataset.read_labels(sample, seeds=seeds), read_objects(dataset, sample)
+    raw = dataset.read_mask(sample)
+    return label_map(raw, dataset.classes), objects_in(raw, dataset.classes)
+
+
 def open_dataset(root: str | PathLike[str], *, classes: Classes | None = None, survey: Survey | None = None) -> Dataset:
     """Pair the images and labels of a folder and find out what the labels mean.
 

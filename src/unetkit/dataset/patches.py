@@ -16,7 +16,7 @@ import torch
 
 from unetkit.classes import IGNORE
 from unetkit.dataset.census import tally
-from unetkit.dataset.folder import Dataset, Sample, read_objects
+from unetkit.dataset.folder import Dataset, Sample, read_labels_and_objects
 from unetkit.dataset.normalize import NormalizationPlan, Statistics, apply, measure
 from unetkit.errors import DatasetError
 from unetkit.formats import read_header, read_window
@@ -161,7 +161,12 @@ def _load(
     generator = np.random.default_rng(0)
     for name in names:
         sample = dataset.sample(name)
-        image, labels = dataset.read_image(sample), dataset.read_labels(sample, seeds=seeds).labels
+        image, ids = dataset.read_image(sample), None
+        if objects:
+            said, numbered = read_labels_and_objects(dataset, sample, seeds=seeds)
+            labels, ids = said.labels, numbered.ids
+        else:
+            labels = dataset.read_labels(sample, seeds=seeds).labels
         counts = tally(labels, 256)[:IGNORE]
         statistics = measure(image, normalization)
         size = image.pixels.size * 4
@@ -178,7 +183,7 @@ def _load(
                 counts=counts,
                 points=_class_points(labels, counts, generator),
                 pixels=apply(image.pixels, statistics) if keep else None,
-                ids=read_objects(dataset, sample).ids if objects else None,
+                ids=ids,
                 partial=is_partial(labels, sample.marks),
             )
         )

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from unetkit.classes import IGNORE
 from unetkit.dataset import Dataset
-from unetkit.dataset.folder import read_objects
+from unetkit.dataset.folder import read_labels_and_objects
 from unetkit.files import write_json
 from unetkit.metrics.instances import DENSE, THRESHOLDS, find_overlaps, match, v_rand
 from unetkit.objects import ObjectMap
@@ -83,7 +83,8 @@ def _outputs(predictor: Predictor, dataset: Dataset, names: Sequence[str]) -> li
     pixels = 0
     for name in names:
         sample = dataset.sample(name)
-        objects, truth = read_objects(dataset, sample), dataset.read_labels(sample).labels
+        said, objects = read_labels_and_objects(dataset, sample)
+        truth = said.labels
         if not objects.count or (images and pixels + truth.size > MOST_PIXELS):
             continue
         pixels += truth.size

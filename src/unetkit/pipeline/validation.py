@@ -13,7 +13,7 @@ import torch
 
 from unetkit.classes import IGNORE
 from unetkit.dataset import Dataset
-from unetkit.dataset.folder import read_objects
+from unetkit.dataset.folder import read_labels_and_objects
 from unetkit.dataset.normalize import Statistics, measure
 from unetkit.image import Image
 from unetkit.losses import Loss
@@ -113,12 +113,12 @@ def _pieces(dataset: Dataset, names: Sequence[str], plan: Plan) -> list[_Piece]:
 def _read(dataset: Dataset, name: str, plan: Plan) -> _Piece:
     sample = dataset.sample(name)
     image = dataset.read_image(sample)
-    truth = dataset.read_labels(sample, seeds=plan.seeds).labels  # as in training: points alone would praise any excess
-    piece = _Piece(name, image, truth, measure(image, plan.normalization))
+    statistics = measure(image, plan.normalization)
+    # seeds as in training: points alone would praise any excess
     if not plan.separates:
-        return piece
-    objects = read_objects(dataset, sample)
-    return replace(piece, ids=objects.ids, kinds=objects.classes)
+        return _Piece(name, image, dataset.read_labels(sample, seeds=plan.seeds).labels, statistics)
+    truth, objects = read_labels_and_objects(dataset, sample, seeds=plan.seeds)
+    return _Piece(name, image, truth.labels, statistics, ids=objects.ids, kinds=objects.classes)
 
 
 def _window(piece: _Piece, side: int, rng: np.random.Generator) -> _Piece:

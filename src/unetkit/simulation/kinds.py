@@ -18,7 +18,7 @@ import numpy.typing as npt
 from unetkit.active.candidates import Place
 from unetkit.classes import IGNORE, Classes
 from unetkit.dataset import Dataset
-from unetkit.dataset.folder import read_objects
+from unetkit.dataset.folder import read_labels_and_objects
 from unetkit.errors import UsageError
 from unetkit.labels import Marks
 from unetkit.labels.simulated import OUTLINE, SIMULATED, Effort, marking_effort, painting_effort
@@ -47,8 +47,10 @@ class Truth:
             FileError: it cannot be read.
         """
         sample = dataset.sample(name)
-        numbered = dataset.classes.encoding == "instances"
-        return cls(dataset.read_labels(sample).labels, read_objects(dataset, sample).ids if numbered else None)
+        if dataset.classes.encoding != "instances":
+            return cls(dataset.read_labels(sample).labels)
+        said, objects = read_labels_and_objects(dataset, sample)
+        return cls(said.labels, objects.ids)
 
 
 KINDS: dict[str, float | None] = {"dense": None, "scribbles": 0.05, "boxes": None, "points": None, "regions": 256.0}
