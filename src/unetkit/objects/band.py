@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from unetkit.classes import IGNORE
 from unetkit.objects.forest import Forest, Passes, Trees, highest
@@ -14,6 +15,7 @@ from unetkit.objects.forest import Forest, Passes, Trees, highest
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.int32]
 
 STILL = 0.4
 """A flow below this, along an axis, moves no pixel along it."""
@@ -56,37 +58,33 @@ class Band:
         self.height, self.labels = relief.height[inner], labels[inner]
         self.row = self.labels[0].size
         towards = _steepest(relief.height, labels) if relief.flow is None else _downstream(relief.flow, labels)
-        target = towards[inner].reshape(-1) - inner.start * self.row
-        pixels = np.flatnonzero(self.labels)
-        node = np.full(self.labels.size, -1)
-        node[pixels] = np.arange(len(pixels))
-        target = target[pixels]
-        self._outside = (target < 0) | (target >= self.labels.size)
-        root = _ends(np.where(self._outside, np.arange(len(pixels)), node[np.where(self._outside, 0, target)]))
-        self._root_pixels = np.flatnonzero(root == np.arange(len(pixels)))
-        number = np.full(len(pixels), -1)
-        number[self._root_pixels] = np.arange(len(self._root_pixels))
-        basins = np.full(self.labels.size, -1)
-        basins[pixels] = number[root]
-        self.basins: Ints = basins.reshape(self.labels.shape)
+        target = towards[inner].reshape(-1) - np.int32(inner.start * self.row)
+        outside = (target < 0) | (target >= target.size)
+        pixels = np.arange(target.size, dtype=np.int32)
+        inside = self.labels.reshape(-1) > 0
+        root = _ends(np.where(outside | ~inside, pixels, target))
+        self._root_pixels = np.flatnonzero((root == pixels) & inside)
+        self.count = len(self._root_pixels)
+        number = np.full(target.size, -1, np.int32)  # 4 bytes: this is a matter of memory's speed
+        number[self._root_pixels] = np.arange(self.count)
+        self.basins: Numbers = number[root].reshape(self.labels.shape)
         self._circles = relief.flow is not None
-        self._pixels, self._target, self.count = pixels, target, len(self._root_pixels)
+        self._beyond = target[self._root_pixels]  # of these, the targets outside the rows count
 
     def trees(self, start: int) -> Trees:
         """The basins as the forest takes them, for a band that begins at row `start`."""
-        basins = self.basins.reshape(-1)[self._pixels]
-        at, shift = self._pixels[self._root_pixels], start * self.row
+        pixels = np.flatnonzero(self.labels)
+        basins, heights = self.basins.reshape(-1)[pixels], self.height.reshape(-1)
         tops = np.empty(self.count, np.int64)
-        tops[basins[::-1]] = self._pixels[::-1]  # the first one is written last
-        heights = self.height.reshape(-1)
-        peaks = heights[at]
+        tops[basins[::-1]] = pixels[::-1]  # the first one is written last
+        peaks = heights[self._root_pixels]
         if self._circles:  # else the root is the highest of its tree
-            np.maximum.at(peaks, basins, heights[self._pixels])
+            np.maximum.at(peaks, basins, heights[pixels])
         return Trees(
             peaks=peaks,
-            classes=self.labels.reshape(-1)[at],
+            classes=self.labels.reshape(-1)[self._root_pixels],
             areas=np.bincount(basins, minlength=self.count),
-            tops=tops + shift,
+            tops=tops + start * self.row,
         )
 
     def passes(self) -> Passes:
@@ -101,22 +99,18 @@ class Band:
 
     def pointing(self, place: int) -> tuple[Ints, Ints]:
         """The basins whose peak lies in the row before (-1) or after (1), and the places there that they point at."""
-        roots = self._root_pixels[self._outside[self._root_pixels]]
-        target = self._target[roots]
-        wanted = target < 0 if place < 0 else target >= self.labels.size
-        basins = self.basins.reshape(-1)[self._pixels[roots[wanted]]]
-        return basins, target[wanted] % self.row
+        wanted = self._beyond < 0 if place < 0 else self._beyond >= self.basins.size
+        return np.flatnonzero(wanted), self._beyond[wanted] % self.row
 
     def edge(self, first: int) -> Edge:
         """The last row, for a band whose first basin the forest has given that number."""
         basins, places = self.pointing(1)
-        last = self.basins[-1]
-        return Edge(np.where(last < 0, last, last + first), self.height[-1], self.labels[-1], basins + first, places)
+        return Edge(_shifted(self.basins[-1], first), self.height[-1], self.labels[-1], basins + first, places)
 
 
 def sew(forest: Forest, above: Edge, part: Band, first: int) -> None:
     """Join what a seam cut: trees that grow across it, and passes over it."""
-    below = np.where(part.basins[0] < 0, -1, part.basins[0] + first)
+    below = _shifted(part.basins[0], first)
     forest.link(above.pointing, below.reshape(-1)[above.places])
     basins, places = part.pointing(-1)
     forest.link(basins + first, above.basins.reshape(-1)[places])
@@ -128,56 +122,84 @@ def sew(forest: Forest, above: Edge, part: Band, first: int) -> None:
     forest.passes(highest(found))
 
 
-Side = tuple[Ints, Floats, Labels]
+def _shifted(basins: Numbers, first: int) -> Ints:
+    """The numbers that the forest has for them."""
+    return np.where(basins < 0, -1, basins.astype(np.int64) + first)
+
+
+Side = tuple[npt.NDArray[np.signedinteger], Floats, Labels]
 
 
 def _meeting(one: Side, other: Side) -> Passes:
     """Where pixels of two basins of one class are neighbours: (basins, height, labels) of either side."""
     (here, low, label), (there, high, same) = one, other
-    meet = (here != there) & (here >= 0) & (there >= 0) & (label == same)
-    return Passes(here[meet], there[meet], np.minimum(low[meet], high[meet]))
+    meet = np.flatnonzero((here != there) & (label == same))  # where the class is background, neither has a basin
+    one_end, other_end = (numbers.ravel().take(meet).astype(np.int64) for numbers in (here, there))
+    return Passes(one_end, other_end, np.minimum(low.ravel().take(meet), high.ravel().take(meet)))
 
 
-def _steepest(height: Floats, labels: Labels) -> Ints:
-    """The flat index of the highest pixel of the same class around each pixel, itself included; of equals, the last."""
-    best = np.full(height.shape, -np.inf, np.float32)
-    step = np.zeros(height.shape, np.int64)
-    strides = [int(np.prod(height.shape[axis + 1 :])) for axis in range(height.ndim)]
-    for offset in product((-1, 0, 1), repeat=height.ndim):
-        here, there = neighbours(offset)
-        better = (labels[there] == labels[here]) & (height[there] >= best[here])
-        np.copyto(best[here], height[there], where=better)
-        np.copyto(step[here], sum(o * stride for o, stride in zip(offset, strides, strict=True)), where=better)
-    flat: Ints = step + np.arange(height.size).reshape(height.shape)
-    return flat
+def _steepest(height: Floats, labels: Labels) -> Numbers:
+    """The flat index of the highest pixel of the same class around each pixel, itself included; of equals, the last.
 
-
-def _downstream(flow: Floats, labels: Labels) -> Ints:
-    """The flat index of the neighbour that draws each pixel; its own where that is of another class, or outside."""
-    flat = np.arange(labels.size).reshape(labels.shape)
-    target = flat.copy()
-    for offset in product((-1, 0, 1), repeat=labels.ndim):
-        here, there = neighbours(offset)
-        drawn = labels[there] == labels[here]
-        for axis, step in enumerate(offset):
-            along = flow[axis][here]
-            drawn &= np.abs(along) < STILL if step == 0 else along * step >= STILL
-        np.copyto(target[here], flat[there], where=drawn)
+    Only what it says of objects counts.
+    """
+    target = np.arange(height.size, dtype=np.int32).reshape(height.shape)
+    for index, box in enumerate(ndimage.find_objects(labels), 1):
+        if box is None:
+            continue
+        inside = labels[box] == index
+        best = np.where(inside, height[box], -np.inf).astype(np.float32)
+        way = target[box].copy()
+        for axis in reversed(range(height.ndim)):  # the highest along each axis of the highest along the one before
+            best, way = _highest_along(axis, best, way)
+        np.copyto(target[box], way, where=inside)
     return target
 
 
-def _ends(following: Ints) -> Ints:
+def _highest_along(axis: int, height: Floats, way: Numbers) -> tuple[Floats, Numbers]:
+    """The highest of each pixel and its two neighbours along an axis, and the way that it has; of equals, the last."""
+    best, chosen = height.copy(), way.copy()
+    for step in (-1, 1):
+        here, there = neighbours(tuple(step * (axis == other) for other in range(height.ndim)))
+        better = height[there] > best[here] if step < 0 else height[there] >= best[here]
+        np.copyto(best[here], height[there], where=better)
+        np.copyto(chosen[here], way[there], where=better)
+    return best, chosen
+
+
+def _downstream(flow: Floats, labels: Labels) -> Numbers:
+    """The flat index of the neighbour that draws each pixel; its own where that is of another class, or outside."""
+    flat = np.arange(labels.size, dtype=np.int32).reshape(labels.shape)
+    target = flat.copy()
+    steps = np.where(np.abs(flow) < STILL, 0, np.sign(flow)).astype(np.int8)
+    for offset in product((-1, 0, 1), repeat=labels.ndim):
+        if not any(offset):
+            continue
+        here, there = neighbours(offset)
+        drawn = labels[there] == labels[here]
+        for along, step in zip(steps, offset, strict=True):
+            drawn &= along[here] == step
+        np.copyto(target[here], flat[there], where=drawn)
+    back = target.reshape(-1)[target]
+    return np.where((back == flat) & (flat < target), flat, target)  # most circles are of two: cut at once
+
+
+def _ends(following: Numbers) -> Numbers:
     """Where each node's path ends: its last node or, where paths run in circles, the least node of the circle."""
-    nodes = np.arange(len(following), dtype=np.int32)  # 4 bytes: this is a matter of memory's speed
-    following = following.astype(np.int32)
-    mutual = (following[following] == nodes) & (nodes < following)
-    following = np.where(mutual, nodes, following)  # most circles are of two: cut at once
-    least, end = np.minimum(nodes, following), following
-    for _ in range(len(following).bit_length()):
-        if np.array_equal(following[end], end):
-            break
-        least, end = np.minimum(least, least[end]), end[end]
-    return least[end].astype(np.int64)
+    end, moving = following.copy(), np.arange(len(following))
+    for _ in range(len(following).bit_length()):  # each look doubles how far everyone sees
+        now = end.take(moving)
+        moves = following.take(now, mode="clip") != now  # twice as fast as by brackets
+        moving = moving[moves]
+        if not len(moving):
+            return end
+        end[moving] = end.take(now[moves], mode="clip")
+    circle = np.unique(end[moving])  # who moves still is in a circle, or on the way to one
+    least, place = circle, np.searchsorted(circle, following[circle])
+    for _ in range(len(circle).bit_length()):
+        least, place = np.minimum(least, least[place]), place[place]
+    end[moving] = least[np.searchsorted(circle, end[moving])]
+    return end
 
 
 def neighbours(offset: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:

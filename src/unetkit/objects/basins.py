@@ -19,7 +19,7 @@ spanning forest of them is enough; Edelsbrunner, Letscher & Zomorodian, "Topolog
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,9 +96,10 @@ class Basins:
         low, high = max(start - 1, 0), min(stop + 1, self._extent)
         return Band(self._read(low, high), slice(start - low, stop - low))
 
-    def starts(self) -> range:
-        """Where bands begin."""
-        return range(0, self._extent, self._band)
+    def bands(self) -> Iterator[slice]:
+        """The rows (planes) of each band."""
+        for start in range(0, self._extent, self._band):
+            yield slice(start, min(start + self._band, self._extent))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,4 +132,4 @@ class Cut:
 
     def whole(self) -> npt.NDArray[np.uint32]:
         """The objects of all bands: uint32 *S."""
-        return np.concatenate([self.ids(start) for start in self.basins.starts()])
+        return np.concatenate([self.ids(rows.start) for rows in self.basins.bands()])

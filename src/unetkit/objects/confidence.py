@@ -36,15 +36,11 @@ class Confidence:
             labels: uint8 *S, the class of each pixel, for all pixels of an object the same.
             probability: of a class in these pixels; it is asked for those of objects alone.
         """
-        inside = ids > 0
-        own = ids[inside]
-        classes, sure = labels[inside], np.zeros(len(own))
-        for index in np.unique(classes).tolist():
-            of_class = classes == index
-            sure[of_class] = probability(index)[inside][of_class]
         count = len(self._sums)
-        self._sums += np.bincount(own, weights=sure, minlength=count)
-        self._pixels += np.bincount(own, minlength=count)
+        self._pixels += np.bincount(ids.ravel(), minlength=count)
+        for index in np.unique(labels[ids > 0]).tolist():
+            own = np.where(labels == index, ids, 0)
+            self._sums += np.bincount(own.ravel(), weights=probability(index).ravel(), minlength=count)
 
     def mean(self) -> npt.NDArray[np.float32]:
         """The confidence of each of the n objects; 0 of those without a pixel."""

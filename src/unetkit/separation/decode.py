@@ -137,7 +137,7 @@ def decode(separator: Separator, labels: Labels, probabilities: Floats, extra: F
         return labels[start:stop], probabilities[0, start:stop], extra[:, start:stop]
 
     made = cut(basins_of(separator, outputs, labels.shape, decoding), decoding)
-    ids = made.whole()
-    confidence = Confidence(made.count)
-    confidence.add(ids, labels, lambda index: probabilities[index])
+    ids, confidence = made.whole(), Confidence(made.count)
+    for rows in made.basins.bands():  # a band stays in the processor's memory
+        confidence.add(ids[rows], labels[rows], probabilities[:, rows].__getitem__)
     return ObjectMap(ids, made.classes, confidence.mean())

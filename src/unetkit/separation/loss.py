@@ -27,7 +27,7 @@ def unpack(packed: Tensor) -> tuple[Tensor, Tensor]:
     """Classes and ids of what `pack` made.
 
     Example:
-        >>> [part.item() for part in unpack(torch.from_numpy(pack(np.array(3), np.array(70000))))]
+        >>> [part.item() for part in unpack(torch.from_numpy(pack(np.array([3]), np.array([70000]))))]
         [3, 70000]
     """
     return packed % ROOM, packed // ROOM
