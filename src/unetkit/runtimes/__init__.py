@@ -84,6 +84,7 @@ def open_network(network: Network, name: str) -> Engine:
         UnetkitError: in float32 it gives other results than torch.
 
     Example:
+        >>> import torch
         >>> from unetkit.models import build_model
         >>> model = build_model("unet", in_channels=1, num_classes=2, depth=1, width=4).eval()
         >>> run = open_network(Network(model, torch.device("cpu")), "torch")

@@ -67,7 +67,7 @@ def fit_expectation(claimed: Sequence[float], true: Sequence[float]) -> Expectat
         true: the Dice it has; NaN where undefined. Images with a NaN do not count.
 
     Example:
-        >>> fit_expectation([0.9, 0.9, 0.9, 0.9], [0.8, 0.8, 0.8, 0.8]).of(0.9)[0]  # half of the way, of 4 images
+        >>> round(fit_expectation([0.9] * 4, [0.8] * 4).of(0.9)[0], 3)  # half of the way, of 4 images
         0.85
     """
     pairs = np.array([claimed, true], np.float64)
