@@ -49,10 +49,18 @@ def highest(passes: Sequence[Passes]) -> Passes:
         return Passes(one, other, height)
     low, high = np.minimum(one, other), np.maximum(one, other)
     pair = low * (int(high.max()) + 1) + high  # one number a pair: sorting by one key is fast
-    order = np.argsort(pair)
+    order = _ascending(pair)
     pair = pair[order]
     first = np.flatnonzero(np.append(True, pair[1:] != pair[:-1]))
     return Passes(low[order[first]], high[order[first]], np.maximum.reduceat(height[order], first))
+
+
+def _ascending(keys: Ints) -> Ints:
+    """The order in which keys, 0 or more, ascend."""
+    bits = len(keys).bit_length()
+    if int(keys.max()).bit_length() + bits >= 63:
+        return np.argsort(keys)
+    return np.sort(keys << bits | np.arange(len(keys))) & (1 << bits) - 1  # numbers alone sort twice as fast
 
 
 class Forest:
