@@ -71,6 +71,15 @@ def test_all_images_may_be_named_by_their_number(data: Path, tmp_path: Path) -> 
     assert len(begin(data, tmp_path / "out", labels=(2, 5)).split.train) == 5
 
 
+METHODS = ["training.method=supervised,mean-teacher"]
+
+
+def test_images_whose_masks_are_not_used_count_as_unlabelled(data: Path, tmp_path: Path) -> None:
+    assert len(begin(data, tmp_path / "out", vary=METHODS, labels=(2,)).split.train) == 5
+    with pytest.raises(UsageError, match="there are none"):
+        begin(data, tmp_path / "all", vary=METHODS)
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [

@@ -48,18 +48,16 @@ def agree(path: Path, data: Path, variants: Sequence[Variant], options: Options)
     of = describe(data, options)
     started = begun(path, of)
     quick = replace(options, time=None, steps=1, split=started or options.split)
-    prepared: Prepared | None = None
+    prepared = prepare(data, replace(quick, settings=()))
     for variant in variants:  # nothing trains before all are known to fit
-        way = replace(quick, model=variant.model, settings=(*options.settings, *variant.settings))
+        unlabelled = limited(prepared.split, replace(quick, labels=variant.labels)).unlabelled
+        facts = prepared.fingerprint.model_copy(update={"unlabelled": len(unlabelled)})
         try:
-            if prepared is None:
-                prepared = prepare(data, way)
-            else:
-                plan_for(prepared.dataset, prepared.fingerprint, way)
+            way = replace(quick, model=variant.model, settings=(*options.settings, *variant.settings))
+            plan_for(prepared.dataset, facts, way)
         except UsageError as error:
             raise _as_typed(error, options.settings, variant.settings) from None
-    assert prepared is not None
-    _require_labels(prepared.split, variants, quick)
+    _require_each_once(variants, len(prepared.split.train))
     if started is None:
         write_json(path / DESCRIPTION, {"of": of, "split": prepared.split.model_dump(mode="json")})
     return prepared
@@ -165,11 +163,7 @@ def _as_typed(error: UsageError, common: Sequence[str], varied: Sequence[str]) -
     return type(error)(what, file=error.file, found=error.found, expected=expected, mend=mend)
 
 
-def _require_labels(split: Split, variants: Sequence[Variant], options: Options) -> None:
-    """Refuse more annotated images than there are, and all of them under two names."""
-    count = len(split.train)
-    for variant in variants:
-        limited(split, replace(options, labels=variant.labels))
-    numbers = {variant.labels for variant in variants}
-    if {None, count} <= numbers:
+def _require_each_once(variants: Sequence[Variant], count: int) -> None:
+    """Refuse all annotated images under two names."""
+    if {None, count} <= {variant.labels for variant in variants}:
         raise UsageError("--labels names all images twice", found=f"{count} and all", expected="one of the two")
