@@ -28,6 +28,7 @@ from unetkit.files import is_temporary, sweep, write_json
 from unetkit.losses import build_loss
 from unetkit.methods import METHODS
 from unetkit.pipeline.assess import evaluate
+from unetkit.pipeline.balance import balance
 from unetkit.pipeline.preparation import Options, Prepared, prepare
 from unetkit.pipeline.tuning import tune
 from unetkit.pipeline.validation import Validator
@@ -258,6 +259,8 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
             write_plan(run.plan, _with_replans(plan, outcome))
         if plan.separates:
             tune(run, dataset, split.val, hooks.say)
+        elif training.balance:
+            balance(run, dataset, validate, hooks.say)
     return outcome
 
 

@@ -107,6 +107,8 @@ class TrainingPlan(_Section):
         validate_every: steps between two validations.
         validate_pixels: of the validation images looked at each time, in windows where they hold more; 0 for all.
         patience: validations without improvement after which training stops; 0 for never.
+        balance: whether, in the end, each class's logit gets the constant that the validation images' Dice likes best;
+            not where objects are separated, whose making is tuned instead.
         seed: of weights, patches and augmentation.
     """
 
@@ -140,6 +142,7 @@ class TrainingPlan(_Section):
     validate_every: int = Field(ge=1)
     validate_pixels: int = Field(0, ge=0)
     patience: int = Field(0, ge=0)
+    balance: bool = True
     seed: int = Field(0, ge=0)
 
     @property

@@ -25,7 +25,7 @@ SEEN_BEFORE = 2
 """ν₀: so many differences it counts for."""
 
 
-def compare(found: Sequence[float], alone: Sequence[float]) -> tuple[float, float, int]:
+def compare(found: Sequence[float], alone: Sequence[float], *, usual: float = USUAL_SPREAD) -> tuple[float, float, int]:
     """The mean gain in score, what it must exceed, and on how many images.
 
     An image on which one of the two has no score, because it is empty and was rightly left so, counts 1 there; one
@@ -34,6 +34,7 @@ def compare(found: Sequence[float], alone: Sequence[float]) -> tuple[float, floa
     Args:
         found: scores of the validation images, NaN where there is none.
         alone: the others' scores, of the same images.
+        usual: s₀.
 
     Returns:
         (gain, needed, images); NaN, infinity and 0 where no image can be compared.
@@ -49,7 +50,7 @@ def compare(found: Sequence[float], alone: Sequence[float]) -> tuple[float, floa
     if not count:
         return math.nan, math.inf, 0
     mean = sum(gains) / count
-    spread = SEEN_BEFORE * USUAL_SPREAD**2 + sum((gain - mean) ** 2 for gain in gains)
+    spread = SEEN_BEFORE * usual**2 + sum((gain - mean) ** 2 for gain in gains)
     return mean, math.sqrt(spread / (SEEN_BEFORE + count - 1) / count), count
 
 
