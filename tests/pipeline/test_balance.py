@@ -52,7 +52,7 @@ def test_a_shift_of_the_logits_is_taken_back(shift: list[float]) -> None:
 def test_a_gain_that_may_be_chance_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = drawn([0.0, 2.0])
     assert _choose(looks, 2)[1] > 0
-    monkeypatch.setattr(balancing, "USUAL_SPREAD", 1.0)
+    monkeypatch.setattr(balancing, "USUAL_SPREAD", 10.0)
     assert _choose(looks, 2) == ((0.0, 0.0), 0.0, 4)
 
 
