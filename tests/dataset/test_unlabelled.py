@@ -67,6 +67,8 @@ def test_images_of_a_group_that_judges_are_left_out(few: Path) -> None:
     _, split = opened(few)
     assert split.unlabelled == ("disc_4", "disc_7")
     assert split.reasons == ("2 unlabelled images left out: their group judges",)
+    split = with_unlabelled(open_dataset(few), SPLIT, allow_leakage=True)
+    assert split.unlabelled == ("disc_4", "disc_5", "disc_6", "disc_7")
 
 
 def test_images_too_large_to_hold_are_left_out(few: Path, monkeypatch: pytest.MonkeyPatch) -> None:

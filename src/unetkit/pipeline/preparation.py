@@ -104,7 +104,7 @@ def prepare(
     dataset = require_sound(report, Path(data), allow_leakage=options.allow_leakage)
     split = options.split or _split_beside(options.plan, dataset) or make_split(dataset, seed=seed_of(options))
     leaks = require_independent(dataset, split, allow_leakage=options.allow_leakage)
-    split = with_unlabelled(dataset, limited(split, options))
+    split = with_unlabelled(dataset, limited(split, options), allow_leakage=options.allow_leakage)
     facts = fingerprint(dataset, split.train, unlabelled=len(split.unlabelled))
     plan = plan_for(dataset, facts, options)
     require_outlines(dataset, split, plan)
@@ -173,7 +173,8 @@ def _require_unlabelled(plan: Plan, facts: Fingerprint, dataset: Dataset) -> Pla
         raise UsageError(
             f"the method '{plan.training.method}' learns from unlabelled images, and there are none",
             found=f"{len(dataset.samples)} images in {dataset.root}, {len(dataset.labelled)} of them labelled",
-            mend="put more images into images/, or leave training.method out",
+            mend="put more images into images/, or leave training.method out; images of a group that val or test has "
+            "count with --allow-leakage alone",
         )
     return plan
 
