@@ -12,7 +12,10 @@ import pytest
 from tests.conftest import draw_discs
 from unetkit.compare.agreement import DESCRIPTION, agree
 from unetkit.compare.variants import make_variants
+from unetkit.dataset.folder import open_dataset
 from unetkit.errors import FileError, UsageError
+from unetkit.labels import write_marks
+from unetkit.labels.simulated import simulate_scribbles
 from unetkit.pipeline import Options, Prepared
 
 LOSSES = ["training.loss=dice,ce"]
@@ -78,6 +81,18 @@ def test_images_whose_masks_are_not_used_count_as_unlabelled(data: Path, tmp_pat
     assert len(begin(data, tmp_path / "out", vary=METHODS, labels=(2,)).split.train) == 5
     with pytest.raises(UsageError, match="there are none"):
         begin(data, tmp_path / "all", vary=METHODS)
+
+
+def test_what_cannot_be_learnt_from_marks_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    data = draw_discs(tmp_path / "discs", size=32)
+    dataset = open_dataset(data)
+    sample = dataset.sample(begin(data, tmp_path / "first").split.train[0])
+    marks = simulate_scribbles(dataset.read_labels(sample).labels, dataset.classes.names)
+    write_marks(data / "marks" / f"{sample.name}.json", marks)
+    sample.mask.unlink()
+    with pytest.raises(UsageError, match="marks do not outline them"):
+        begin(data, tmp_path / "out", vary=["objects.separate=components,border"])
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from unetkit.errors import UsageError
 from unetkit.files import is_temporary, read_json, stamp, write_json
 from unetkit.formats import files_below, is_image_path
 from unetkit.pipeline import Options, Prepared, prepare
-from unetkit.pipeline.preparation import limited, plan_for
+from unetkit.pipeline.preparation import limited, plan_for, require_outlines
 from unetkit.plan.make import require_one_length
 from unetkit.training.parallel import choose_device
 
@@ -54,7 +54,7 @@ def agree(path: Path, data: Path, variants: Sequence[Variant], options: Options)
         facts = prepared.fingerprint.model_copy(update={"unlabelled": len(unlabelled)})
         try:
             way = replace(quick, model=variant.model, settings=(*options.settings, *variant.settings))
-            plan_for(prepared.dataset, facts, way)
+            require_outlines(prepared.dataset, prepared.split, plan_for(prepared.dataset, facts, way))
         except UsageError as error:
             raise _as_typed(error, options.settings, variant.settings) from None
     _require_each_once(variants, len(prepared.split.train))
