@@ -11,6 +11,7 @@ import argparse
 import os
 import platform
 import shutil
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,12 +19,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from unetkit.dataset import open_dataset
+from unetkit.dataset import Dataset, open_dataset
 from unetkit.dataset.splits import stored_split
 from unetkit.losses import build_loss
 from unetkit.metrics.confusion import confusion_matrix
 from unetkit.pipeline import load_predictor
-from unetkit.pipeline.balance import balance
+from unetkit.pipeline.balance import add_to_heads, balance
 from unetkit.pipeline.infer import match_channels
 from unetkit.pipeline.validation import Validator, mean_dice
 from unetkit.plan import read_plan
@@ -54,26 +55,23 @@ def measured(path: Path) -> str:
         dataset = open_dataset((run.read_json("data.json") or {})["data"])
         weights, facts = run.load_weights()
         added = facts.pop("balance", [0.0] * plan.data.num_classes)
-        for name in weights:
-            if name.startswith("heads.") and name.endswith(".bias"):
-                weights[name] = weights[name] - weights[name].new_tensor(added)
+        add_to_heads(weights, [-constant for constant in added])
         run.save_weights(weights, **facts)
-        before = test_dice(run)
+        before = test_dice(run, dataset, split.test)
         loss = build_loss("ce", num_classes=plan.data.num_classes)
         validate = Validator(dataset, split.val, plan, loss, device=torch.device("cpu"))
         offsets = balance(run, dataset, validate, lambda line: None)
-        after = test_dice(run)
+        after = test_dice(run, dataset, split.test)
     told = ", ".join(f"{offset:+.2f}" for offset in offsets)
     name = f"{dataset.root.name}: {path.parent.name if path.name == 'run' else path.name}"
     return f"| {name} | {len(split.val)} | {told} | {len(split.test)} | {before:.4f} | {after:.4f} |"
 
 
-def test_dice(run: RunFolder) -> float:
+def test_dice(run: RunFolder, dataset: Dataset, names: Sequence[str]) -> float:
     """The headline score of the run's test images."""
-    predictor, split = load_predictor(run.path), stored_split(run.split)
-    dataset = open_dataset((run.read_json("data.json") or {})["data"])
+    predictor = load_predictor(run.path)
     scores = []
-    for name in split.test:
+    for name in names:
         sample = dataset.sample(name)
         labels = predictor.labels(match_channels(dataset.read_image(sample), predictor.plan))
         scores.append(mean_dice(confusion_matrix(labels, dataset.read_labels(sample).labels, len(dataset.classes))))

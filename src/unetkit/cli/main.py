@@ -78,14 +78,11 @@ def plan(
 ) -> None:
     """What training would do, and why."""
     with reporting(as_json):
-        from dataclasses import replace
-
         from unetkit.cli.show import show_plan
         from unetkit.pipeline import prepare
         from unetkit.plan import write_plan
 
-        options = options_of(time, steps, model, device, seed, settings)
-        prepared = prepare(data, replace(options, allow_leakage=allow_leakage))
+        prepared = prepare(data, options_of(time, steps, model, device, seed, settings, allow_leakage))
         if out is not None:
             write_plan(out, prepared.plan)
         if as_json:
@@ -125,9 +122,7 @@ def train(
             raise UsageError("one fold is no cross-validation", mend="--folds 5, or leave it out")
         if resume and out is not None and not folds:
             folds = len((RunFolder(out).read_json("folds.json") or {}).get("folds", ()))
-        options = replace(
-            options_of(time, steps, model, device, seed, settings), plan=plan, allow_leakage=allow_leakage
-        )
+        options = replace(options_of(time, steps, model, device, seed, settings, allow_leakage), plan=plan)
         with training_display(quiet=as_json) as display:
             if folds:
                 run = cross_validate(data, folds, options, out=out, resume=resume, hooks=display.hooks)

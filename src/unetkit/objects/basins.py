@@ -66,7 +66,7 @@ class Basins:
                 sew(self._forest, above, part, first)
             above = part.edge(first)
             if len(self._held) < hold:
-                self._held[start] = part.basins.astype(np.int32)
+                self._held[start] = part.basins
         self._firsts.append(first + part.count)
 
     def cut(self, *, seed: float, least: int = 1, prominent: bool = False) -> Cut:
@@ -86,7 +86,7 @@ class Basins:
         They are numbered from 0; the slice tells which of all basins they are.
         """
         if start not in self._held and start != self._last[0]:
-            self._last = (start, self._look(start).basins.astype(np.int32))
+            self._last = (start, self._look(start).basins)
         index = start // self._band
         numbers = self._held[start] if start in self._held else self._last[1]
         return numbers, slice(self._firsts[index], self._firsts[index + 1])

@@ -9,10 +9,12 @@ probabilities", 2002), who estimate them where we look.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from unetkit.classes import IGNORE
 from unetkit.dataset import Dataset
@@ -54,15 +56,20 @@ def balance(run: RunFolder, dataset: Dataset, validate: Validator, say: Callable
         return tuple(facts["balance"])
     offsets, gain, images = _choose(_looks(run, dataset, validate), validate.plan.data.num_classes)
     if any(offsets):
-        for name in weights:
-            if name.startswith("heads.") and name.endswith(".bias"):
-                weights[name] = weights[name] + weights[name].new_tensor(offsets)
+        add_to_heads(weights, offsets)
         told = ", ".join(
             f"{name} {offset:+.2f}" for name, offset in zip(dataset.classes.names, offsets, strict=True) if offset
         )
         say(f"balance of the classes: {told}, which gains {gain:+.3f} Dice on {images} validation images")
     run.save_weights(weights, **facts, balance=list(offsets))
     return offsets
+
+
+def add_to_heads(weights: dict[str, Tensor], offsets: Sequence[float]) -> None:
+    """Add constants, one a class, to what the heads of a network give."""
+    for name in weights:
+        if name.startswith("heads.") and name.endswith(".bias"):
+            weights[name] = weights[name] + weights[name].new_tensor(offsets)
 
 
 def _looks(run: RunFolder, dataset: Dataset, validate: Validator) -> list[Look]:
@@ -92,20 +99,14 @@ def _choose(looks: Sequence[Look], count: int) -> tuple[tuple[float, ...], float
     """The offsets, and what they gain on how many images."""
     alone = _scores(looks, [0.0] * count)
     best, gain, needed, images = [0.0] * count, 0.0, 0.0, 0
-    for tried in _tries(best):
-        one = guard.compare(_scores(looks, tried), alone, usual=USUAL_SPREAD)
-        if one[0] > gain + 1e-6:
-            best[:] = tried
-            gain, needed, images = one
+    turns = [*range(1, count)] * (ROUNDS if count > 2 else 1)  # only differences count, so the first class stays
+    for index, offset in product(turns, OFFSETS):
+        tried = [*best[:index], offset, *best[index + 1 :]]
+        found = guard.compare(_scores(looks, tried), alone, usual=USUAL_SPREAD)
+        if found[0] > gain + 1e-6:
+            best = tried
+            gain, needed, images = found
     return (tuple(best), gain, images) if gain > needed else ((0.0,) * count, 0.0, images)
-
-
-def _tries(best: list[float]) -> Iterator[list[float]]:
-    """One class after the other at every offset, from the best so far; only differences count, so the first stays."""
-    for _ in range(ROUNDS if len(best) > 2 else 1):
-        for index in range(1, len(best)):
-            for offset in OFFSETS:
-                yield [*best[:index], offset, *best[index + 1 :]]
 
 
 def _scores(looks: Sequence[Look], offsets: Sequence[float]) -> list[float]:
