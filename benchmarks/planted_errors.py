@@ -69,7 +69,7 @@ def run_seed(arguments: argparse.Namespace, data: str, seed: int) -> None:
         planted = plant(source, damaged, share=arguments.share, seed=seed)
         options = Options(steps=arguments.steps, seed=seed, settings=tuple(arguments.settings), allow_leakage=True)
         begun = monotonic()
-        run = cross_validate(damaged, arguments.folds, options, out=arguments.work / f"{name}.run")
+        run = cross_validate(damaged, arguments.folds, options, out=arguments.work / f"{name}.run", spread=True)
         found = suspect(damaged, run.path, arguments.work / f"{name}.found")
         ranks = {verdict.name: number for number, verdict in enumerate(found.verdicts, 1)}
         told = {

@@ -98,6 +98,18 @@ def test_groups_are_never_torn_apart(tmp_path: Path) -> None:
         assert find_leaks(dataset, split) == []
 
 
+def test_folds_that_judge_masks_spread_the_groups(tmp_path: Path) -> None:
+    build(tmp_path, LETTERS[:12])
+    groups = {name: f"patient {i // 3}" for i, name in enumerate(LETTERS[:12])}
+    (tmp_path / "groups.json").write_text(json.dumps(groups))
+    dataset = open_dataset(tmp_path)
+    folds = make_folds(dataset, folds=3, spread=True)
+    assert Counter(name for fold in folds for name in fold.test) == Counter(LETTERS[:12])
+    for fold in folds:
+        assert sorted(groups[name] for name in fold.test) == sorted(set(groups.values()))
+        assert any("spread over the folds" in reason for reason in fold.reasons)
+
+
 def test_one_group_is_split_by_image_and_says_so(tmp_path: Path) -> None:
     build(tmp_path, LETTERS[:6])
     (tmp_path / "groups.json").write_text(json.dumps(dict.fromkeys(LETTERS[:6], "p")))
@@ -132,6 +144,8 @@ def test_neighbouring_slices_stay_in_one_stretch(tmp_path: Path) -> None:
     for fold in make_folds(dataset, folds=4):
         tested = sorted(map(number, fold.test))
         assert tested == list(range(tested[0], tested[0] + 5))
+    spread = [sorted(map(number, fold.test)) for fold in make_folds(dataset, folds=4, spread=True)]
+    assert not any(tested == list(range(tested[0], tested[0] + 5)) for tested in spread)
 
 
 def test_numbered_images_that_differ_are_shuffled(tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ from unetkit.dataset import unlabelled
 from unetkit.dataset.check import check
 from unetkit.dataset.folder import Dataset, open_dataset
 from unetkit.dataset.normalize import NormalizationPlan, normalize
+from unetkit.dataset.patches import PatchSource, histogram_of
 from unetkit.dataset.splits import Split
 from unetkit.dataset.unlabelled import UnlabelledSource, with_unlabelled
 from unetkit.errors import DatasetError
-from unetkit.formats import write_image
+from unetkit.formats import read_image, write_image, write_mask
 from unetkit.labels import Mark, Marks, write_marks
 
 SPLIT = Split(train=("disc_0", "disc_1"), val=("disc_2",), test=("disc_3",))
@@ -117,6 +118,38 @@ def test_beyond_the_image_nothing_is_valid(few: Path) -> None:
     expected = normalize(dataset.read_image(dataset.sample("disc_4")), NormalizationPlan())
     assert np.array_equal(images[0, :, 4:44, 4:44].numpy(), expected)
     assert valid[0, 4:44, 4:44].all()
+
+
+def test_labelled_patches_take_on_what_unlabelled_images_look_like(few: Path) -> None:
+    for n in range(4, 8):
+        pixels = 255 - read_image(few / "images" / f"disc_{n}.png").pixels
+        write_image(few / "images" / f"disc_{n}.png", pixels)
+    dataset, split = opened(few)
+    labelled = PatchSource(dataset, split.train, NormalizationPlan(), seed=3)
+    source = UnlabelledSource(dataset, split.unlabelled, NormalizationPlan(), seed=3)
+    plain = labelled.draw(labelled.generators(5, range(40)), (40, 40), 0)
+    changed = labelled.draw(labelled.generators(5, range(40)), (40, 40), 0, source.match)
+    assert torch.equal(plain[1], changed[1])
+    alike = [np.corrcoef(a.flatten(), b.flatten())[0, 1] for a, b in zip(plain[0], changed[0], strict=True)]
+    assert all(value > 0.999 or value < -0.8 for value in alike)  # bright discs stay, or become dark ones
+    assert 0.25 < np.mean([value < 0 for value in alike]) < 0.75
+    again = UnlabelledSource(dataset, split.unlabelled, NormalizationPlan())
+    parts = [labelled.draw(labelled.generators(5, [place]), (40, 40), 0, again.match)[0] for place in range(40)]
+    assert torch.equal(changed[0], torch.cat(parts))
+
+
+def test_histograms_of_images_read_by_windows_are_those_of_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.random.default_rng(0).normal(100, 20, (1, 300, 310)).clip(0, 255).astype(np.uint8)
+    write_image(tmp_path / "images" / "a.tif", pixels)
+    write_mask(tmp_path / "masks" / "a.tif", (pixels[0] > 100).astype(np.uint8))
+    dataset = open_dataset(tmp_path)
+    held = histogram_of(PatchSource(dataset, ["a"], NormalizationPlan()).cases[0])
+    monkeypatch.setattr("unetkit.dataset.patches.CACHE_BYTES", 0)
+    (case,) = PatchSource(dataset, ["a"], NormalizationPlan()).cases
+    assert case.pixels is None
+    assert np.abs(histogram_of(case) - held).max() < 0.1
 
 
 def test_nothing_to_learn_from_is_an_error(few: Path) -> None:

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from unetkit.dataset.check import CheckReport
+from unetkit.dataset.splits import stored_split
 from unetkit.errors import LeakageError, RunError, UnetkitError, UsageError
 from unetkit.formats import read_image
 from unetkit.pipeline import Options, cross_validate, load_predictor
 from unetkit.plan import Plan, read_plan, write_plan
-from unetkit.training import RunFolder, Stopped
+from unetkit.training import Hooks, RunFolder, Stopped
 
 TINY = Options(
     steps=2,
@@ -182,6 +183,19 @@ def test_a_leak_in_any_split_is_refused_before_the_first_fold(
     run = cross_validate(discs, 2, replace(TINY, allow_leakage=True), out=tmp_path / "run")
     leaks = [json.loads((run.path / f"fold_{n}" / "data.json").read_text())["leaks"] for n in (1, 2)]
     assert leaks == [[], ["a and b are the same picture"]]
+
+
+def test_folds_to_judge_masks_by_tear_groups_apart_and_are_resumed_so(discs: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(discs, tmp_path / "data")
+    names = sorted(path.stem for path in (data / "images").iterdir())
+    (data / "groups.json").write_text(json.dumps({name: f"kind {i % 2}" for i, name in enumerate(names)}))
+    with pytest.raises(Stopped):
+        cross_validate(data, 2, TINY, out=tmp_path / "run", spread=True, hooks=Hooks(stop=lambda: True))
+    run = cross_validate(data, 2, out=tmp_path / "run", spread=True, resume=True)
+    for n in (1, 2):
+        split = stored_split(run.path / f"fold_{n}" / "split.json")
+        assert {names.index(name) % 2 for name in split.test} == {0, 1}
+        assert json.loads((run.path / f"fold_{n}" / "data.json").read_text())["leaks"]
 
 
 def test_data_are_surveyed_and_compared_once(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from unetkit.augment.histograms import quantiles
 from unetkit.dataset import open_dataset
+from unetkit.dataset.normalize import apply
 from unetkit.losses import build_loss
 from unetkit.pipeline import Options, prepare
 from unetkit.pipeline.validation import Validator
@@ -71,3 +74,24 @@ def test_the_plan_bounds_what_is_looked_at(discs: Path) -> None:
     trained = plan.training.validate_every * plan.training.batch * 256**2
     assert 0.3 * trained < plan.training.validate_pixels < 0.5 * trained
     assert "training.validate_pixels" in plan.reasons
+
+
+def test_scores_count_a_share_of_what_the_images_would_give_with_other_histograms(discs: Path) -> None:
+    validate = validator(discs, 0)
+    torch.manual_seed(0)
+    model = build_network(validate.plan)
+    with torch.no_grad():
+        model.heads[0].bias.copy_(torch.tensor([0.0, 0.3]))  # type: ignore[index, union-attr, operator]
+    plain = validate(model)
+    dark = [-quantiles(apply(piece.image.pixels, piece.statistics))[:, ::-1] for piece in validate.pieces[:2]]
+    validate.disguise(dark, 1.0)
+    for piece, other in zip(validate.pieces, validate.disguised, strict=True):
+        pair = (apply(one.image.pixels, one.statistics).ravel() for one in (piece, other))
+        assert np.corrcoef(*pair)[0, 1] < -0.8
+        assert other.truth is piece.truth
+    whole = validate(model)
+    assert whole.scores != plain.scores
+    assert (whole.score, whole.loss) == (plain.score, plain.loss)  # which weights are best, the images themselves say
+    validate.disguise(dark, 0.25)
+    expected = [0.75 * one + 0.25 * other for one, other in zip(plain.scores, whole.scores, strict=True)]
+    assert validate(model).scores == pytest.approx(expected)

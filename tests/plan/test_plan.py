@@ -12,7 +12,7 @@ from unetkit.augment.settings import PRESETS
 from unetkit.dataset.fingerprint import Fingerprint, fingerprint
 from unetkit.dataset.folder import open_dataset
 from unetkit.errors import FileError, UnknownName, UsageError
-from unetkit.plan import Plan, make, make_plan, read_plan, rules, write_plan
+from unetkit.plan import Plan, make, make_plan, read_plan, write_plan
 from unetkit.plan.schema import STATED
 
 
@@ -219,15 +219,12 @@ def test_files_that_are_no_plans(tmp_path: Path, content: bytes) -> None:
         read_plan(path)
 
 
-@pytest.mark.parametrize(
-    ("few", "labelled", "chosen"), [(0, 3, "supervised"), (5, 3, "unimatch"), (5, 6, "supervised")]
-)
-def test_the_plan_tells_of_unlabelled_images_and_uses_them_where_its_one_rule_says_so(
-    facts: Fingerprint, monkeypatch: pytest.MonkeyPatch, few: int, labelled: int, chosen: str
+@pytest.mark.parametrize(("unlike", "chosen"), [(0, "supervised"), (1, "supervised"), (2, "histogram-matching")])
+def test_unlabelled_images_are_used_where_they_look_unlike_all_labelled_ones(
+    facts: Fingerprint, unlike: int, chosen: str
 ) -> None:
-    monkeypatch.setattr(rules, "FEW_LABELLED", few)
-    seen = facts.model_copy(update={"labelled": labelled, "unlabelled": 20})
+    seen = facts.model_copy(update={"labelled": 3, "unlabelled": 20, "unlike": unlike})
     plan = make_plan(seen, num_classes=2, steps=50)
     assert plan.training.method == chosen
-    assert f"{labelled} labelled images, 20 without a label" in plan.reasons["training.method"]
+    assert "3 labelled images, 20 without a label" in plan.reasons["training.method"]
     assert "training.method" not in make_plan(facts, num_classes=2, steps=50).reasons

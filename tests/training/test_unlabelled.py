@@ -15,16 +15,17 @@ import torch
 from tests.conftest import draw_discs
 from tests.training.test_resume import assert_same, status
 from unetkit.errors import UsageError
+from unetkit.formats import read_image, read_mask, write_image
 from unetkit.methods import METHODS
 from unetkit.models import Segmenter
-from unetkit.pipeline import Options, experiment, prepare, train
+from unetkit.pipeline import Options, experiment, load_predictor, prepare, train
 from unetkit.pipeline.validation import Validator
 from unetkit.plan import probe, read_plan, write_plan
 from unetkit.training import Hooks, Look, Outcome, RunFolder, Stopped, loop, schedule, state
 from unetkit.training.schedule import Clock, course
 from unetkit.training.state import State
 
-LEARNING = [name for name, method in METHODS.items() if method.views]
+LEARNING = [name for name, method in METHODS.items() if method.needs_unlabelled]
 SETTINGS = (
     "model.width=4",
     "model.depth=2",
@@ -288,3 +289,26 @@ def test_a_plan_made_before_methods_existed_is_read(few: Path, tmp_path: Path) -
     kept = [line for line in lines if not line.strip().startswith(("method", "fork", "guard", "training.method"))]
     (tmp_path / "old.yaml").write_text("\n".join(kept))
     assert read_plan(tmp_path / "old.yaml").training == plan.training
+
+
+def test_images_unlike_all_labelled_ones_are_learnt_from_unasked(tmp_path: Path) -> None:
+    """Discs that are dark on bright, where all labelled ones are bright on dark: without a label they stay unknown."""
+    data = draw_discs(tmp_path / "data", images=12)
+    masks = {n: read_mask(data / "masks" / f"disc_{n}.png").values > 0 for n in range(7, 12)}
+    for n in masks:
+        file = data / "images" / f"disc_{n}.png"
+        write_image(file, 255 - read_image(file).pixels)
+        (data / "masks" / f"disc_{n}.png").unlink()
+    said: list[str] = []
+    more = ("training.learning_rate=0.01", "training.validate_every=50", "model.width=8", "model.dropout=0")
+    chosen = Options(steps=300, device="cpu", settings=(*SETTINGS, *more))
+    run = train(data, chosen, out=tmp_path / "run", hooks=Hooks(say=said.append))
+    plan = read_plan(run.plan)
+    assert (plan.training.method, plan.model.options["norm"]) == ("histogram-matching", "instance")
+    assert any(line.startswith("5 of 5 unlabelled images look unlike all labelled ones") for line in said)
+    guard = run.read_json("guard.json")
+    assert guard["kept"] == "histogram-matching"
+    predictor = load_predictor(run.path)
+    for n, disc in masks.items():
+        found = predictor.probabilities(read_image(data / "images" / f"disc_{n}.png"))[1] > 0.5
+        assert 2 * (found & disc).sum() / (found.sum() + disc.sum()) > 0.7

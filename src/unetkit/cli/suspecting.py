@@ -79,5 +79,5 @@ def _trained(data: Path, out: Path, folds: int, options: Options, *, quiet: bool
         typer.echo(f"the models of {run.path} judge again; without that folder, new ones are trained", err=True)
         return run.path
     with training_display(quiet=quiet) as display:
-        cross_validate(data, folds, options, out=run.path, resume=run.begun, hooks=display.hooks)
+        cross_validate(data, folds, options, out=run.path, spread=True, resume=run.begun, hooks=display.hooks)
     return run.path

@@ -23,6 +23,7 @@ from unetkit.dataset.label_shapes import (
     typical_width,
     widths,
 )
+from unetkit.dataset.looks import unlike_names
 from unetkit.dataset.numbered import numbered_objects
 from unetkit.errors import DatasetError
 from unetkit.formats import read_header
@@ -98,6 +99,7 @@ class Fingerprint(BaseModel):
         images: images looked at.
         labelled: how many of them have a mask or marks.
         unlabelled: further images, without a label, that may train.
+        unlike: how many of those look unlike every labelled one, as `unetkit.dataset.looks` has it.
         partial: how many of the labelled show no whole objects: most pixels are unlabelled, or the inside of boxes is.
         marked: in how many images there are points, scribbles, boxes or regions.
         spatial_dims: 2 or 3.
@@ -133,6 +135,7 @@ class Fingerprint(BaseModel):
     images: int
     labelled: int
     unlabelled: int = 0
+    unlike: int = 0
     partial: int
     marked: dict[str, int]
     spatial_dims: int
@@ -172,13 +175,13 @@ class _MaskFacts:
     partial: bool
 
 
-def fingerprint(dataset: Dataset, names: Sequence[str], *, unlabelled: int = 0) -> Fingerprint:
+def fingerprint(dataset: Dataset, names: Sequence[str], *, unlabelled: Sequence[str] = ()) -> Fingerprint:
     """Measure a dataset, from a sample that takes seconds: at most 32 images and 64 masks are decoded.
 
     Args:
         dataset: what to measure; the pixels of each class come from its survey, of all masks, where it has one.
         names: the images to measure: those that train, so that nothing is learnt from test images.
-        unlabelled: how many further images without a label may train; they are not measured.
+        unlabelled: further images, without a label, that may train; only whether they look alike is measured.
 
     Returns:
         The fingerprint; the same names give the same one.
@@ -207,7 +210,8 @@ def fingerprint(dataset: Dataset, names: Sequence[str], *, unlabelled: int = 0) 
     return Fingerprint(
         images=len(samples),
         labelled=len(labelled),
-        unlabelled=unlabelled,
+        unlabelled=len(unlabelled),
+        unlike=len(unlike_names(dataset, names, unlabelled)),
         partial=round(sum(fact.partial for fact in facts) / len(facts) * len(labelled)),
         marked=dict(Counter(kind for sample in labelled if sample.marks for kind in sample.marks.kinds)),
         spatial_dims=dataset.spatial_dims,

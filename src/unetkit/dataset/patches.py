@@ -6,18 +6,20 @@ with the patches it would have seen, and a batch shared out over processes is th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from unetkit.augment.histograms import Quantiles, quantiles
 from unetkit.classes import IGNORE
 from unetkit.dataset.census import tally
 from unetkit.dataset.folder import Dataset, Sample, read_labels_and_objects
-from unetkit.dataset.normalize import NormalizationPlan, Statistics, apply, measure
+from unetkit.dataset.normalize import NormalizationPlan, Statistics, apply, measure, sampling_step
 from unetkit.errors import DatasetError
 from unetkit.formats import read_header, read_window
 from unetkit.labels import SeedsPlan, is_partial
@@ -25,6 +27,9 @@ from unetkit.separation import pack
 
 CACHE_BYTES = 1_200_000_000
 """Images beyond this much memory (as float32) are read window by window each time."""
+
+WINDOWS, SIDE = 4, 64
+"""Of an image that is not in memory, so many windows along each axis, of so many pixels, tell its histogram."""
 
 BLOCK = 2**22
 """Pixels of a mask that are looked through at a time, so that positions take little memory."""
@@ -49,6 +54,10 @@ class Case:
     pixels: npt.NDArray[np.float32] | None
     ids: npt.NDArray[np.uint32] | None = None
     partial: bool = False
+
+
+Change = Callable[[Case, npt.NDArray[np.float32], np.random.Generator], npt.NDArray[np.float32]]
+"""From a patch C *S, and the image it was cut from, to the patch as it shall look."""
 
 
 class PatchSource:
@@ -91,7 +100,11 @@ class PatchSource:
         return [np.random.default_rng((self.seed, step, place)) for place in places]
 
     def draw(
-        self, generators: Sequence[np.random.Generator], size: Sequence[int], margin: int
+        self,
+        generators: Sequence[np.random.Generator],
+        size: Sequence[int],
+        margin: int,
+        change: Change | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Cut one patch for each generator.
 
@@ -99,12 +112,16 @@ class PatchSource:
             generators: decide which image and where.
             size: spatial size of the patches in pixels.
             margin: pixels cut more on every side, for rotations to take from; reflected beyond the image's border.
+            change: what is done to the intensities of each patch.
 
         Returns:
             Images N C *(size + 2 margin) float32, labels N *(size + 2 margin) int64, valid of the same shape
             (False where ignored and beyond the image). With objects, their numbers are packed into the labels.
         """
-        cut = [self._cut(generator, size, margin) for generator in generators]
+        cut = []
+        for generator in generators:
+            case, pixels, labels = self._cut(generator, size, margin)
+            cut.append((pixels if change is None else change(case, pixels, generator), labels))
         images, labels = (np.stack(part) for part in zip(*cut, strict=True))
         target = torch.from_numpy(labels)
         valid = target != IGNORE
@@ -112,7 +129,7 @@ class PatchSource:
 
     def _cut(
         self, generator: np.random.Generator, size: Sequence[int], margin: int
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.integer[Any]]]:
+    ) -> tuple[Case, npt.NDArray[np.float32], npt.NDArray[np.integer[Any]]]:
         if generator.random() < self.foreground:
             label = list(self.rare)[generator.integers(len(self.rare))]
             cases = self.rare[label]
@@ -125,7 +142,7 @@ class PatchSource:
         # a patch stays inside the image where the image is large enough
         offset = [min(max(o, 0), max(n - s, 0)) for o, n, s in zip(offset, case.shape, size, strict=True)]
         spans = [(o - margin, o + s + margin) for o, s in zip(offset, size, strict=True)]
-        return cut_window(case, spans)
+        return case, *cut_window(case, spans)
 
 
 def _offset_around(case: Case, label: int, generator: np.random.Generator, size: Sequence[int]) -> list[int]:
@@ -152,6 +169,18 @@ def cut_window(
         pixels = np.pad(pixels, [(0, 0), *padding], mode="symmetric")
         labels = np.pad(labels, padding, constant_values=IGNORE)
     return pixels, labels
+
+
+def histogram_of(case: Case) -> Quantiles:
+    """The quantiles C R of an image's normalised intensities, of a part of its pixels where there are many."""
+    if case.pixels is not None:
+        flat = case.pixels.reshape(len(case.pixels), -1)
+        return quantiles(flat[:, :: sampling_step(*flat.shape)])
+    sides = [min(extent, SIDE) for extent in case.shape]
+    starts = [np.linspace(0, n - side, WINDOWS).astype(int) for n, side in zip(case.shape, sides, strict=True)]
+    windows = [[(int(a), int(a) + side) for a in along] for along, side in zip(starts, sides, strict=True)]
+    cut = [cut_window(case, list(spans))[0] for spans in product(*windows)]
+    return quantiles(np.stack(cut, 1))
 
 
 def _load(

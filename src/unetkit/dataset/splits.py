@@ -123,13 +123,15 @@ def make_split(dataset: Dataset, *, seed: int = 0, val: float = 0.15, test: floa
     return Split(**parts, seed=seed, source="made", reasons=tuple(reasons))
 
 
-def make_folds(dataset: Dataset, *, folds: int, seed: int = 0) -> tuple[Split, ...]:
+def make_folds(dataset: Dataset, *, folds: int, seed: int = 0, spread: bool = False) -> tuple[Split, ...]:
     """Cross-validation: every labelled image is tested exactly once.
 
     Args:
         dataset: what to split; a given split is not used.
         folds: number of splits, at least 2 and at most the number of images (or groups).
         seed: the same seed gives the same folds.
+        spread: groups, neighbours and copies are spread over the folds instead of kept together. So an image is
+            predicted by a model that knows its like, which tells wrong masks better, and says nothing of new images.
 
     Returns:
         One split a fold; val is carved out of what the fold does not test.
@@ -138,7 +140,8 @@ def make_folds(dataset: Dataset, *, folds: int, seed: int = 0) -> tuple[Split, .
         DatasetError: fewer than three labelled images or groups.
         UsageError: more folds than images (or groups), or fewer than two.
     """
-    units = _units(dataset, _require_two(dataset))
+    names = _require_two(dataset)
+    units = _spread(dataset, names) if spread else _units(dataset, names)
     number = len(units.members)
     if number < 3:
         raise DatasetError(
@@ -275,6 +278,17 @@ def _units(dataset: Dataset, names: Sequence[str]) -> _Units:
         reason += "; all belong to one group, so the score says nothing about new groups"
         return _Units(tuple((name,) for name in names), False, reason, strata)
     return _Units(tuple(map(tuple, groups.values())), False, reason, strata)
+
+
+def _spread(dataset: Dataset, names: Sequence[str]) -> _Units:
+    """The images one by one, those of a group dealt out evenly."""
+    shapes = {name: tuple(read_header(dataset.sample(name).image).shape) for name in names}
+    strata = _strata(dataset, names, shapes)
+    for name in names:
+        if (group := dataset.sample(name).group) is not None:
+            strata[name] |= {f"group {group}"}
+    reason = f"{len(names)} images, every group of them spread over the folds: the score says nothing about new groups"
+    return _Units(tuple((name,) for name in names), False, reason, strata)
 
 
 def _joined(groups: Mapping[str, list[str]], copies: Sequence[tuple[str, str, str]]) -> dict[str, list[str]]:

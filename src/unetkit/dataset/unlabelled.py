@@ -15,17 +15,21 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from unetkit.augment.histograms import Quantiles, match_histogram
 from unetkit.classes import IGNORE
 from unetkit.dataset.findings import several
 from unetkit.dataset.folder import Dataset
 from unetkit.dataset.normalize import NormalizationPlan, apply, measure
-from unetkit.dataset.patches import Case, cut_window
+from unetkit.dataset.patches import Case, cut_window, histogram_of
 from unetkit.dataset.splits import Split, copy_pairs
 from unetkit.errors import DatasetError
 from unetkit.formats import read_header
 
 CACHE_BYTES = 600_000_000
 """So much memory (as float32) holds the images used last; the others are read again. A larger image is left out."""
+
+MATCHED = 0.5
+"""Share of the labelled patches that take on the histogram of an unlabelled image, by methods that do so."""
 
 
 def with_unlabelled(dataset: Dataset, split: Split, *, allow_leakage: bool = False) -> Split:
@@ -98,6 +102,7 @@ class UnlabelledSource:
             )
         self.dataset, self.names, self.normalization, self.seed = dataset, tuple(names), normalization, seed
         self._held: OrderedDict[str, Case] = OrderedDict()
+        self._histograms: dict[str, Quantiles] = {}
 
     def generators(self, step: int, places: Sequence[int], *, part: int = 0) -> list[np.random.Generator]:
         """One generator for each place in the batch of `step`, other ones than labelled patches have.
@@ -136,6 +141,36 @@ class UnlabelledSource:
         spans = [(o - margin, o + s + margin) for o, s in zip(offset, size, strict=True)]
         pixels, labels = cut_window(case, spans)
         return pixels, labels.astype(np.uint8)
+
+    def match(
+        self, case: Case, pixels: npt.NDArray[np.float32], generator: np.random.Generator
+    ) -> npt.NDArray[np.float32]:
+        """A labelled patch, or, one in two, the patch with the histogram of an unlabelled image, more or less of it.
+
+        Args:
+            case: the image that the patch is from.
+            pixels: C *S.
+            generator: decides whether, which image, and how much.
+
+        Returns:
+            C *S.
+
+        Raises:
+            FileError: an image is unreadable.
+        """
+        if generator.random() >= MATCHED:
+            return pixels
+        own = self._histograms.get(case.sample.name)
+        if own is None:
+            own = self._histograms[case.sample.name] = histogram_of(case)
+        other = self.histogram(self.names[generator.integers(len(self.names))])
+        return match_histogram(pixels, own, other, generator.random())
+
+    def histogram(self, name: str) -> Quantiles:
+        """The quantiles C R of an unlabelled image's normalised intensities."""
+        if name not in self._histograms:
+            self._histograms[name] = histogram_of(self._case(name))
+        return self._histograms[name]
 
     def _case(self, name: str) -> Case:
         """The image, from memory where it was used lately."""

@@ -15,6 +15,7 @@ from inspect import Parameter, signature
 
 from unetkit.errors import UsageError
 from unetkit.methods.fixmatch import fixmatch
+from unetkit.methods.histogram_matching import histogram_matching
 from unetkit.methods.mean_teacher import mean_teacher
 from unetkit.methods.method import Labelled, Method, Networks, Unlabelled
 from unetkit.methods.supervised import supervised
@@ -38,6 +39,7 @@ __all__ = [
 
 METHODS: dict[str, Method] = {
     "supervised": Method(supervised),
+    "histogram-matching": Method(histogram_matching, matches=True),
     "mean-teacher": Method(mean_teacher, views=1),
     "fixmatch": Method(fixmatch, views=1),
     "unimatch": Method(unimatch, views=2),

@@ -79,7 +79,14 @@ class Method:
         loss: (networks, labelled, unlabelled, progress 0 to 1, **options) -> what the step makes small. Progress is
             the share of the time spent with this method that is over.
         views: strong views of every unlabelled patch; 0 where none are needed.
+        matches: whether labelled patches take on the histograms of unlabelled images.
     """
 
     loss: Callable[..., Tensor]
     views: int = 0
+    matches: bool = False
+
+    @property
+    def needs_unlabelled(self) -> bool:
+        """Whether there must be images without a label."""
+        return self.matches or self.views > 0

@@ -20,6 +20,7 @@ from unetkit.classes import read_classes, write_classes
 from unetkit.dataset import Dataset
 from unetkit.dataset.check import CheckReport
 from unetkit.dataset.folder import open_dataset
+from unetkit.dataset.looks import unlike_names
 from unetkit.dataset.patches import PatchSource
 from unetkit.dataset.splits import Split, stored_split
 from unetkit.dataset.unlabelled import UnlabelledSource
@@ -226,10 +227,12 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
         seeds=plan.seeds,
     )
     unlabelled = None
-    if METHODS[training.method].views:
+    if METHODS[training.method].needs_unlabelled:
         unlabelled = UnlabelledSource(dataset, split.unlabelled, plan.normalization, seed=training.seed)
     names = split.val if world.leads else ()
     validate = Validator(dataset, names, plan, loss, device=world.device)
+    if unlabelled is not None and METHODS[training.method].matches and training.guard and world.leads:
+        _disguise(validate, dataset, split, unlabelled, hooks)
     deadline = None
     if training.time is not None and not training.replans:
         saved = run.load_state()
@@ -262,6 +265,15 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
         elif training.balance:
             balance(run, dataset, validate, hooks.say)
     return outcome
+
+
+def _disguise(validate: Validator, dataset: Dataset, split: Split, unlabelled: UnlabelledSource, hooks: Hooks) -> None:
+    """Let the guard see what the method is for, where unlabelled images look unlike all labelled ones."""
+    odd = unlike_names(dataset, split.train, split.unlabelled)
+    if odd:
+        validate.disguise([unlabelled.histogram(name) for name in odd], len(odd) / len(split.unlabelled))
+        also = "the guard shows the validation images with histograms of such, too"
+        hooks.say(f"{len(odd)} of {len(split.unlabelled)} unlabelled images look unlike all labelled ones: {also}")
 
 
 def _conclude(run: RunFolder, plan: Plan, split: Split, outcome: Outcome, hooks: Hooks) -> None:

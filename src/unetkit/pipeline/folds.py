@@ -37,6 +37,7 @@ def cross_validate(
     options: Options | None = None,
     *,
     out: str | PathLike[str] | None = None,
+    spread: bool = False,
     resume: bool = False,
     hooks: Hooks | None = None,
 ) -> RunFolder:
@@ -51,6 +52,7 @@ def cross_validate(
         options: as for `train`; a time is shared out among the folds, once the data are checked. To resume, none are
             needed: folds that have not begun take those of the beginning.
         out: run folder; runs/DATE-NAME when None.
+        spread: deal groups out over the folds, as `make_folds` says: to judge masks by, not models.
         resume: go on where a stopped cross-validation was; finished folds are not repeated.
         hooks: progress, messages, and the wish to stop.
 
@@ -74,7 +76,7 @@ def cross_validate(
         begun = _read_beginning(run)
         _require_same(begun, Path(data), folds, options)
     else:
-        begun, report = _begin(Path(data), folds, options)
+        begun, report = _begin(Path(data), folds, options, spread=spread)
         write_json(run.path / BEGINNING, begun.model_dump(mode="json"))
     with recording_end(run):
         run.set_status("running", phase="training")
@@ -108,6 +110,7 @@ class Beginning(BaseModel):
         splits: of each fold.
         share: seconds of the time that each fold gets, what the check took being left out; None without a time.
         plan: the plan that the user stated, if any.
+        spread: whether groups were dealt out over the folds.
         time, steps, model, seed, settings, allow_leakage, labels: as in `Options`; the time is for all folds together.
     """
 
@@ -118,6 +121,7 @@ class Beginning(BaseModel):
     splits: tuple[Split, ...]
     share: float | None
     plan: Plan | None
+    spread: bool = False
     time: float | None
     steps: int | None
     model: str | None
@@ -129,10 +133,10 @@ class Beginning(BaseModel):
     def options_of_a_fold(self) -> Options:
         """What `train` is told of each fold besides its split."""
         said = {name: getattr(self, name) for name in (*STATED, "plan")}
-        return Options(**{**said, "time": self.share})
+        return Options(**{**said, "time": self.share, "allow_leakage": self.allow_leakage or self.spread})
 
 
-def _begin(data: Path, folds: int, options: Options) -> tuple[Beginning, CheckReport]:
+def _begin(data: Path, folds: int, options: Options, *, spread: bool) -> tuple[Beginning, CheckReport]:
     """The beginning of a cross-validation, once the options fit each other and the data, and no split leaks."""
     began = monotonic()
     seed, plan, time = seed_of(options), stated_plan(options), options.budget
@@ -140,16 +144,17 @@ def _begin(data: Path, folds: int, options: Options) -> tuple[Beginning, CheckRe
         least = f"{folds * LEAST_TIME:g} s or more"
         raise UsageError(f"the time is too short for {folds} folds", found=f"{time:g} s", expected=least)
     report = check(data)
-    dataset = require_sound(report, data, allow_leakage=options.allow_leakage)
-    splits = make_folds(dataset, folds=folds, seed=seed)
+    dataset = require_sound(report, data, allow_leakage=options.allow_leakage or spread)
+    splits = make_folds(dataset, folds=folds, seed=seed, spread=spread)
     for split in splits:
-        require_independent(dataset, split, allow_leakage=options.allow_leakage)
+        require_independent(dataset, split, allow_leakage=options.allow_leakage or spread)
     begun = Beginning(
         data=str(data.resolve()),
         folds=tuple(f"fold_{n}" for n in range(1, folds + 1)),
         splits=splits,
         share=None if time is None else max(LEAST_TIME, (time - (monotonic() - began)) / folds),
         plan=plan,
+        spread=spread,
         **{**{name: getattr(options, name) for name in STATED}, "time": time},
     )
     return begun, report

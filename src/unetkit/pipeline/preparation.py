@@ -105,7 +105,7 @@ def prepare(
     split = options.split or _split_beside(options.plan, dataset) or make_split(dataset, seed=seed_of(options))
     leaks = require_independent(dataset, split, allow_leakage=options.allow_leakage)
     split = with_unlabelled(dataset, limited(split, options), allow_leakage=options.allow_leakage)
-    facts = fingerprint(dataset, split.train, unlabelled=len(split.unlabelled))
+    facts = fingerprint(dataset, split.train, unlabelled=split.unlabelled)
     plan = plan_for(dataset, facts, options)
     require_outlines(dataset, split, plan)
     return Prepared(dataset, report, split, facts, plan, leaks)
@@ -169,7 +169,7 @@ def _require_unlabelled(plan: Plan, facts: Fingerprint, dataset: Dataset) -> Pla
     Raises:
         UsageError: its method needs unlabelled images, and there are none.
     """
-    if METHODS[plan.training.method].views and not facts.unlabelled:
+    if METHODS[plan.training.method].needs_unlabelled and not facts.unlabelled:
         raise UsageError(
             f"the method '{plan.training.method}' learns from unlabelled images, and there are none",
             found=f"{len(dataset.samples)} images in {dataset.root}, {len(dataset.labelled)} of them labelled",

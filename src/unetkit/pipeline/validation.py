@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from unetkit.augment.histograms import Quantiles, match_histogram, quantiles
 from unetkit.classes import IGNORE
 from unetkit.dataset import Dataset
 from unetkit.dataset.folder import read_labels_and_objects
-from unetkit.dataset.normalize import Statistics, measure
+from unetkit.dataset.normalize import Statistics, apply, measure
 from unetkit.image import Image
 from unetkit.losses import Loss
 from unetkit.metrics.confusion import Matrix, confusion_matrix
@@ -24,6 +25,9 @@ from unetkit.objects import ObjectMap
 from unetkit.plan import Plan
 from unetkit.prediction import Predictor
 from unetkit.training import Look
+
+DISGUISE = 0.5
+"""How much of another image's histogram a validation image takes on: as much as patches do on average."""
 
 WINDOW = {2: 512, 3: 64}
 """Side of the pieces that stand for the validation images when those are more than the plan allows to look at."""
@@ -47,15 +51,36 @@ class Validator:
     def __init__(self, dataset: Dataset, names: Sequence[str], plan: Plan, loss: Loss, *, device: torch.device) -> None:
         self.plan, self.loss, self.device = plan, loss, device
         self.pieces = _pieces(dataset, names, plan)  # none in a process that does not lead
+        self.disguised: list[_Piece] = []
+        self.share = 0.0
+
+    def disguise(self, histograms: Sequence[Quantiles], share: float) -> None:
+        """Let scores of images be those of new ones, of which a share looks unlike all labelled ones.
+
+        Args:
+            histograms: C R, of images that look so; each validation image is also shown with one of these.
+            share: 0 to 1, what the score of that picture counts for in the score of the image.
+        """
+        rng = np.random.default_rng(self.plan.training.seed)
+        chosen = rng.integers(len(histograms), size=len(self.pieces))
+        self.share = share
+        self.disguised = [_disguised(piece, histograms[at]) for piece, at in zip(self.pieces, chosen, strict=True)]
 
     def __call__(self, model: Segmenter) -> Look:
         """Mean loss and score, 0 to 1, of all and of each image; NaN where no foreground occurs."""
+        look = self._look(model, self.pieces)
+        if not self.disguised:
+            return look
+        pairs = zip(look.scores, self._look(model, self.disguised).scores, strict=True)
+        return replace(look, scores=tuple((1 - self.share) * one + self.share * other for one, other in pairs))
+
+    def _look(self, model: Segmenter, pieces: Sequence[_Piece]) -> Look:
         predictor = Predictor([model], self.plan, device=self.device, augment=False)
         count = self.plan.data.num_classes
         losses: list[float] = []
         confusions: dict[str, Matrix] = {}
         found: dict[str, list[float]] = {}
-        for piece in self.pieces:
+        for piece in pieces:
             statistics = {self.plan.normalization: piece.statistics}
             labels, outputs = predictor.labels_and_outputs(piece.image, statistics=statistics)
             logits = np.log(outputs[:count].clip(1e-12))
@@ -119,6 +144,15 @@ def _read(dataset: Dataset, name: str, plan: Plan) -> _Piece:
         return _Piece(name, image, dataset.read_labels(sample, seeds=plan.seeds).labels, statistics)
     truth, objects = read_labels_and_objects(dataset, sample, seeds=plan.seeds)
     return _Piece(name, image, truth.labels, statistics, ids=objects.ids, kinds=objects.classes)
+
+
+def _disguised(piece: _Piece, histogram: Quantiles) -> _Piece:
+    """The piece with another image's histogram, normalised already."""
+    pixels = apply(piece.image.pixels, piece.statistics)
+    pixels = match_histogram(pixels, quantiles(pixels), histogram, DISGUISE)
+    nothing, channels = np.zeros(len(pixels), np.float32), np.ones(len(pixels), np.float32)
+    as_it_is = Statistics(low=nothing - np.inf, high=nothing + np.inf, mean=nothing, std=channels)
+    return replace(piece, image=replace(piece.image, pixels=pixels), statistics=as_it_is)
 
 
 def _window(piece: _Piece, side: int, rng: np.random.Generator) -> _Piece:

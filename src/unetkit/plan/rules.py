@@ -37,15 +37,8 @@ POINT_RADIUS = 2.0
 MIXED = 2.0
 """A modality spread above this means images of different kinds, dark field beside bright field."""
 
-UNLABELLED_METHOD = "unimatch"
-"""What learns from images without a label, where they are used by themselves."""
-
-FEW_LABELLED = 0
-"""With at most so many labelled training images, unlabelled ones are used by themselves; 0: never, only if stated.
-No gain has been measured that would pay for the share of the time it takes (docs/decisions/0022)."""
-
-MANY_TIMES = 4
-"""So many times as many images without a label there must be for that."""
+UNLIKE = 0.1
+"""Share of the unlabelled images from which on they are used by themselves: such as look unlike all labelled ones."""
 
 
 @dataclass(slots=True)
@@ -185,8 +178,10 @@ def model(draft: Draft) -> None:
 def _size(draft: Draft) -> None:
     """Depth, width and normalisation of the members that have such."""
     facts = draft.facts
-    if facts.modality_spread > MIXED:
+    if facts.modality_spread > MIXED or _has_unlike(facts):
         spread = f"images are of different kinds (spread {facts.modality_spread:.1f})"
+        if _has_unlike(facts):
+            spread = f"{facts.unlike} of {facts.unlabelled} unlabelled images look unlike all labelled ones"
         draft.put("model.norm", "instance", f"{spread}: each is normalised by itself, at the price of exact tiles")
         draft.put("training.channels_last", False, "faster with this normalisation, measured")
     smallest = min(draft.values["training"]["patch"])
@@ -199,16 +194,22 @@ def _size(draft: Draft) -> None:
         draft.put("model.width", 8, "slim: steps beat channels on a CPU")
 
 
+def _has_unlike(facts: Fingerprint) -> bool:
+    """Whether enough of the unlabelled images look unlike all labelled ones."""
+    return facts.unlike > 0 and facts.unlike >= UNLIKE * facts.unlabelled
+
+
 def method(draft: Draft) -> None:
-    """Labelled images alone, unless those are few and there are many times as many without a label."""
-    labelled, unlabelled = draft.facts.labelled, draft.facts.unlabelled
-    if not unlabelled:
+    """Labelled images alone, unless there are unlabelled ones of a kind that none of them shows."""
+    facts = draft.facts
+    if not facts.unlabelled:
         return
-    counts = f"{labelled} labelled images, {unlabelled} without a label"
-    if labelled <= FEW_LABELLED and unlabelled >= MANY_TIMES * labelled:
-        draft.put("training.method", UNLABELLED_METHOD, f"{counts}: they help only if the guard says so")
+    counts = f"{facts.labelled} labelled images, {facts.unlabelled} without a label"
+    if _has_unlike(facts):
+        odd = f"{facts.unlike} of these look unlike all labelled ones (decision 0022)"
+        draft.put("training.method", "histogram-matching", f"{counts}; {odd}: kept only if the guard says so")
     else:
-        how = f"--set training.method={UNLABELLED_METHOD} learns from these too"
+        how = "--set training.method=unimatch learns from these too"
         draft.put("training.method", "supervised", f"{counts}; {how}")
 
 

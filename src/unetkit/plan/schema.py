@@ -353,7 +353,7 @@ def _require_method(
             found="training.ema=0",
             mend="--set training.ema=0.99",
         )
-    if method.views and training.patience:
+    if method.needs_unlabelled and training.patience:
         raise kind(
             f"{source}: the method '{training.method}' has its share of the run, which patience would cut short",
             found=f"training.patience={training.patience}",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from unetkit.augment import augment, source_size
-from unetkit.dataset.patches import PatchSource
+from unetkit.dataset.patches import Change, PatchSource
 from unetkit.dataset.unlabelled import UnlabelledSource
 from unetkit.methods import Unlabelled, draw_boxes, paste, strong_view, weak_view
 from unetkit.plan import Plan
@@ -16,7 +16,12 @@ from unetkit.training.parallel import World
 
 
 def training_batch(
-    plan: Plan, source: PatchSource, step: int, places: Sequence[int], device: torch.device
+    plan: Plan,
+    source: PatchSource,
+    step: int,
+    places: Sequence[int],
+    device: torch.device,
+    change: Change | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The augmented patches of one step: images N C *S, labels N *S, valid N *S.
 
@@ -26,11 +31,12 @@ def training_batch(
         step: number of the step.
         places: which places of the joint batch.
         device: where to augment.
+        change: what is done to the intensities of each patch before.
     """
     generators = source.generators(step, places)
     patch = plan.training.patch
     margin = margin_for(plan)
-    cut = source.draw(generators, patch, margin)
+    cut = source.draw(generators, patch, margin, change)
     images, target, valid = (part.to(device, non_blocking=True) for part in cut)
     draws = [torch.Generator().manual_seed(int(g.integers(2**62))) for g in generators]
     return augment(images, target, valid, plan.augmentation, draws, out_size=patch)

@@ -152,11 +152,13 @@ def _step(state: State, networks: TrainedNetworks, source: PatchSource, unlabell
     world, began, now = networks.world, monotonic(), state.course
     state.model.train()
     held = _hold_encoder(state, now, world)
-    labelled = Labelled(*training_batch(plan, source, outcome.step, world.places(training.batch), world.device))
     method, extra, options = METHODS["supervised"], None, {}
     if now.branch == "method":
         method, options = METHODS[training.method], training.method_options
-        assert unlabelled is not None
+    change = unlabelled.match if unlabelled is not None and method.matches else None
+    places = world.places(training.batch)
+    labelled = Labelled(*training_batch(plan, source, outcome.step, places, world.device, change))
+    if unlabelled is not None and method.views:
         extra = unlabelled_batch(plan, unlabelled, outcome.step, world, method.views)
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(outcome.step, training, outcome.replans)
