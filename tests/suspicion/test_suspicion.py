@@ -87,7 +87,7 @@ def test_what_is_wrong_is_named_and_mended(kind: str, seed: int) -> None:
     seen, damaged = predicted(truth, seed), DAMAGES[kind](truth)
     right, wrong = judge(truth, seen), judge(damaged, seen)
     assert not right.findings
-    assert wrong.score > 0.9 > right.score
+    assert wrong.score > 0.6 > 0.1 > right.score
     assert wrong.findings[0].kind == kind in KINDS
     best = seen.argmax(0).astype(np.uint8)
     values = mended(damaged, damaged, best, wrong.findings, CLASSES)

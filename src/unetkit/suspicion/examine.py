@@ -1,10 +1,13 @@
 """All masks are looked at; then each is held against what a model sees that has not learnt from it.
 
-A mask is suspicious by its quality, and by how far it lies off or what exchanging two of its classes would bring:
+A mask is suspicious by the evidence E against its worst place, compared with what the model itself expects to get wrong
+in the image, and by how far it lies off or what exchanging two of its classes would bring:
 
-    suspicion = 1 − quality × (1 − suspicion of the move)
+    suspicion = 1 − (1 − E / (E + 50 + wrong)) × (1 − suspicion of the move)
+    wrong     = Σ 1 − probability of the likeliest class, over the labelled pixels
 
-Models that find many masks shifted cannot tell where masks lie, so a shift counts the less, the more masks are shifted.
+So an image in which the model is unsure needs more evidence than one it knows well. Models that find many masks shifted
+cannot tell where masks lie, so a shift counts the less, the more masks are shifted.
 """
 
 from __future__ import annotations
@@ -21,8 +24,8 @@ from unetkit.suspicion.findings import Finding, of_move, of_region
 from unetkit.suspicion.moves import Move, exchanged, find_exchange, find_shift, shifted
 from unetkit.suspicion.regions import find_regions
 
-HALF = 24.0
-"""Whole pixels that make a region of one half's suspicion."""
+HALF = 50.0
+"""Evidence that makes a region of one half's suspicion, where the model expects nothing to be wrong."""
 
 NOTABLE = 0.25
 """Suspicion from which on a finding is told."""
@@ -99,21 +102,25 @@ def examine(
     quality = label_quality(labels, probabilities, weight)
     if isnan(quality):
         return Verdict(name, 0.0, quality, ())
-    findings, innocent = [], 1.0
+    thresholds = first.confidence.thresholds
+    regions = find_regions(labels, probabilities, weight, thresholds)
+    worst = max((region.evidence for region in regions), default=0.0)
+    wrong = float((1 - probabilities.max(0))[labels != IGNORE].sum(dtype=np.float64))
+    findings, innocent = [], 1 - worst / (worst + HALF + wrong)
     exchange = None if first.classes.encoding == "instances" else find_exchange(labels, probabilities)
     move = exchange or first.shifts[name]
     score = 0.0 if move is None else move.suspicion * (1.0 if exchange else first.trust)
     if move is not None and score >= NOTABLE:
         findings.append(of_move(move, score, shape, first.classes))
-        innocent -= score
+        innocent *= 1 - score
         labels = exchanged(labels, move.classes) if exchange else shifted(labels, move.offset, IGNORE)
         objects = objects if exchange else shifted(objects, move.offset, 0)
-        weight = beyond_jitter(labels, seen)
+        regions = find_regions(labels, probabilities, beyond_jitter(labels, seen), thresholds)
     sizes = np.bincount(objects.ravel())
     sizes[0] = 0
-    for region in find_regions(labels, probabilities, weight, first.confidence.thresholds):
+    for region in regions:
         score = region.evidence / (region.evidence + HALF)
         if score >= NOTABLE:
             area = int(sizes[np.unique(objects[region.window][region.inside])].sum())
             findings.append(of_region(region, score, area, first.classes))
-    return Verdict(name, 1 - quality * innocent, quality, tuple(findings))
+    return Verdict(name, 1 - innocent, quality, tuple(findings))

@@ -9,12 +9,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from unetkit.suspicion.doubt import JITTER, Labels, Mask, Probabilities, doubt, doubted, of_label
+from unetkit.suspicion.doubt import JITTER, Labels, Mask, Probabilities, against, doubted
 
 Window = tuple[slice, ...]
 
-LEAST = 6.0
-"""Whole pixels that a region must count for to be reported."""
+LEAST = 30.0
+"""Evidence that a region must have to be reported."""
+
+SMALLEST = 6
+"""Pixels that a region must have."""
 
 MOST = 40
 """Regions of an image that are kept: those that count most."""
@@ -29,7 +32,7 @@ class Region:
         proposed: the one the model is confident of.
         window: bounding box in the image.
         inside: bool, of the window's shape.
-        evidence: how many whole pixels it counts for: sum of `doubt` × `beyond_jitter`.
+        evidence: against its label: sum of `against` × `beyond_jitter`.
         sure: mean probability of the proposed class, 0 to 1.
         rim: share of the pixels around it that are labelled with the proposed class, 0 to 1.
     """
@@ -67,7 +70,7 @@ def find_regions(
     """
     seen = probabilities.argmax(0).astype(np.uint8)
     core = doubted(labels, probabilities, thresholds) & (weight > 0)
-    counts = weight * doubt(of_label(labels, probabilities))
+    counts = weight * against(labels, probabilities)
     pairs = np.unique(labels[core].astype(np.int64) * 256 + seen[core])
     found: list[Region] = []
     for pair in (divmod(int(pair), 256) for pair in pairs):
@@ -83,7 +86,7 @@ def _pieces(core: Mask) -> Iterator[tuple[Window, Mask]]:
     numbered, _ = ndimage.label(core)
     sizes = np.bincount(numbered.ravel())
     for number, window in enumerate(ndimage.find_objects(numbered), 1):
-        if sizes[number] >= LEAST:
+        if sizes[number] >= SMALLEST:
             yield window, numbered[window] == number
 
 
