@@ -66,13 +66,12 @@ def run_methods(arguments: argparse.Namespace) -> None:
     """Three labelled images under each method, the rest unlabelled."""
     for name in arguments.sets.split(","):
         for method in (SUPERVISED, *arguments.methods.split(",")):
-            settings = () if method == SUPERVISED else (f"training.method={method}",)
             simulate(
                 arguments.data / name,
                 strategies=("random",),
                 budgets=(FEW,),
                 seeds=arguments.seeds,
-                options=options_of(arguments, settings),
+                options=options_of(arguments, (f"training.method={method}",)),
                 out=arguments.out / "methods" / name / method,
                 watch=Watch(say=print),
             )
@@ -169,7 +168,7 @@ def main() -> None:
     parser.add_argument("part", choices=RUNS)
     parser.add_argument("--data", type=Path, help="folder with the sets")
     parser.add_argument("--sets", help="names of sets, with commas")
-    parser.add_argument("--methods", default="mean-teacher,fixmatch,unimatch")
+    parser.add_argument("--methods", default="histogram-matching,mean-teacher,fixmatch,unimatch")
     parser.add_argument("--time", default="2m", help="of each training")
     parser.add_argument("--steps", type=int, help="of each training, instead of a time")
     parser.add_argument("--seeds", type=int, default=3)

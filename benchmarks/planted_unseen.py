@@ -2,9 +2,9 @@
 
     python benchmarks/planted_unseen.py --run RUN:DATA [RUN:DATA …] [--seeds 3]
 
-A quick look at what planted_errors.py measures in full. Nothing is trained: a finished run judges the images that it
-was tested on. In each of them, by each seed, one error of each kind is planted (see planting.py), and its rank among
-the others, which stay as they are, is taken. The run itself has learnt from undamaged masks.
+A quick look at what planted_errors.py measures in full. Nothing is trained: a finished run, or the folds of a
+cross-validation, judge the images that they were tested on. In each of them, by each seed, one error of each kind is
+planted (see planting.py), and its rank among the others, which stay as they are, is taken.
 """
 
 from __future__ import annotations
@@ -56,16 +56,21 @@ def row_of(run: Path, data: Path, seeds: int) -> str:
     from unetkit.objects import label_components
     from unetkit.pipeline import load_predictor
     from unetkit.pipeline.infer import match_channels
+    from unetkit.pipeline.loading import member_runs
     from unetkit.suspicion import FirstLook, examine
     from unetkit.suspicion.moves import find_shift
+    from unetkit.training import RunFolder
 
-    dataset = open_dataset(data, classes=read_classes(run / "classes.yaml"))
-    classes, predictor, first = dataset.classes, load_predictor(run), FirstLook(dataset.classes)
+    members = [member.require() for member in member_runs(RunFolder(run))]
+    dataset = open_dataset(data, classes=read_classes(members[0].classes))
+    classes, first = dataset.classes, FirstLook(dataset.classes)
     seen: dict[str, Any] = {}
-    for name in stored_split(run / "split.json").test:
-        sample = dataset.sample(name)
-        seen[name] = predictor.probabilities(match_channels(dataset.read_image(sample), predictor.plan))
-        first.add(name, dataset.read_labels(sample).labels, seen[name])
+    for member in members:
+        predictor = load_predictor(member.path)
+        for name in stored_split(member.split).test:
+            sample = dataset.sample(name)
+            seen[name] = predictor.probabilities(match_channels(dataset.read_image(sample), predictor.plan))
+            first.add(name, dataset.read_labels(sample).labels, seen[name])
     right = {}
     for name, probabilities in seen.items():
         sample = dataset.sample(name)

@@ -15,6 +15,6 @@ def unlike_labelled(case: Case) -> list[Finding]:
     if not odd:
         return []
     what = f"{several(len(odd), 'image')} without a label unlike all with one: {listed(image.name for image in odd)}"
-    why = "a network knows nothing of such images, and may learn wrong labels from them"
-    mend = "label one of them, or move them out of the dataset where they show something else"
+    why = "what labelled images alone teach says nothing of such"
+    mend = "label one of them; a training tries to do without (histogram-matching). Move out what shows something else"
     return [Finding("unlike-labelled", "warning", tuple(image.file for image in odd), what, why, mend)]

@@ -79,6 +79,7 @@ def make_plan(
     device = torch.device(device)
     named = [setting.partition("=")[2].strip() for setting in settings if setting.startswith("model.name=")]
     draft = Draft(facts=fingerprint, gpu=device.type == "cuda", wanted=named[-1] if named else model)
+    draft.may_end_early = any(setting.startswith("training.patience=") for setting in settings)
     for rule in RULES:
         rule(draft)
     draft.put("training.seed", seed, "the same seed gives the same weights")

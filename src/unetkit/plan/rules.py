@@ -49,6 +49,7 @@ class Draft:
         facts: the fingerprint of the training images.
         gpu: whether training runs on one.
         wanted: the model the user named.
+        may_end_early: whether the user stated a patience, which methods with a guard refuse.
         values: section → key → value, as far as decided.
         reasons: "section.key" → why.
     """
@@ -56,6 +57,7 @@ class Draft:
     facts: Fingerprint
     gpu: bool
     wanted: str | None = None
+    may_end_early: bool = False
     values: dict[str, dict[str, Any]] = field(
         default_factory=lambda: {
             section: {}
@@ -207,7 +209,10 @@ def method(draft: Draft) -> None:
     counts = f"{facts.labelled} labelled images, {facts.unlabelled} without a label"
     if _has_unlike(facts):
         odd = f"{facts.unlike} of these look unlike all labelled ones (decision 0022)"
-        draft.put("training.method", "histogram-matching", f"{counts}; {odd}: kept only if the guard says so")
+        if draft.may_end_early:
+            draft.put("training.method", "supervised", f"{counts}; {odd}: patience leaves no share of a run to them")
+        else:
+            draft.put("training.method", "histogram-matching", f"{counts}; {odd}: kept only if the guard says so")
     else:
         how = "--set training.method=unimatch learns from these too"
         draft.put("training.method", "supervised", f"{counts}; {how}")
