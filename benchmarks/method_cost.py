@@ -58,7 +58,7 @@ def step_times(dataset: Dataset, names: tuple[str, ...], plan: Plan, folder: Pat
 
     torch.manual_seed(0)
     model = build_network(plan, pretrained=False)
-    source = PatchSource(dataset, names, plan.normalization, foreground=plan.training.foreground)
+    source = PatchSource(dataset, names, plan.normalization, foreground=plan.training.foreground, histograms=True)
     fit(
         model,
         plan,

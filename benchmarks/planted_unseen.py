@@ -69,7 +69,8 @@ def row_of(run: Path, data: Path, seeds: int) -> str:
         predictor = load_predictor(member.path)
         for name in stored_split(member.split).test:
             sample = dataset.sample(name)
-            seen[name] = predictor.probabilities(match_channels(dataset.read_image(sample), predictor.plan))
+            found = predictor.probabilities(match_channels(dataset.read_image(sample), predictor.plan))
+            seen[name] = found.astype(np.float16)  # as `suspect` keeps them
             first.add(name, dataset.read_labels(sample).labels, seen[name])
     right = {}
     for name, probabilities in seen.items():

@@ -51,11 +51,19 @@ def test_strength_leads_from_the_mean_alone_to_the_whole_histogram() -> None:
     assert np.allclose(steps[1], (steps[0] + steps[2]) / 2, atol=1e-4)
 
 
+def test_pixels_of_one_intensity_get_the_middle_of_their_ranks() -> None:
+    dark = np.concatenate([np.zeros(50), np.linspace(0, 5, 50)]).reshape(1, 10, 10).astype(np.float32)
+    wanted = (np.linspace(0, 1, 100) ** 4).reshape(1, 10, 10).astype(np.float32)
+    matched = match_histogram(dark, quantiles(dark), quantiles(wanted), 1.0)
+    assert matched.ravel()[:50] == pytest.approx(wanted.ravel()[:50].mean(), abs=0.01)
+    assert matched.mean() == pytest.approx(wanted.mean(), abs=0.01)
+
+
 def test_flat_images_and_pixels_out_of_range_stay_numbers() -> None:
     flat, other = np.full((1, 8, 8), 2.0, np.float32), blobs(0.2)
-    assert np.isfinite(match_histogram(flat, quantiles(flat), quantiles(other), 1.0)).all()
+    assert match_histogram(flat, quantiles(flat), quantiles(other), 1.0) == pytest.approx(quantiles(other).mean())
     assert np.allclose(match_histogram(other, quantiles(other), quantiles(flat), 1.0), 2.0)
-    beyond = np.array([[-100.0, 100.0]], np.float32)
+    beyond = np.array([[-np.inf, np.inf]], np.float32)
     ends = quantiles(other)[0, [0, -1]]
     assert np.allclose(match_histogram(beyond, quantiles(other), quantiles(other), 1.0), ends, atol=1e-3)
     assert quantiles(flat).shape == (1, RANKS)

@@ -107,7 +107,7 @@ def test_folds_that_judge_masks_spread_the_groups(tmp_path: Path) -> None:
     assert Counter(name for fold in folds for name in fold.test) == Counter(LETTERS[:12])
     for fold in folds:
         assert sorted(groups[name] for name in fold.test) == sorted(set(groups.values()))
-        assert any("spread over the folds" in reason for reason in fold.reasons)
+        assert any("neighbours spread over the folds" in reason for reason in fold.reasons)
 
 
 def test_one_group_is_split_by_image_and_says_so(tmp_path: Path) -> None:

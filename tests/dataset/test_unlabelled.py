@@ -10,15 +10,18 @@ import pytest
 import torch
 
 from tests.conftest import draw_discs
+from unetkit.augment.histograms import quantiles
 from unetkit.dataset import unlabelled
 from unetkit.dataset.check import check
+from unetkit.dataset.fingerprint import fingerprint
 from unetkit.dataset.folder import Dataset, open_dataset
-from unetkit.dataset.normalize import NormalizationPlan, normalize
+from unetkit.dataset.normalize import NormalizationPlan, apply, measure, normalize
 from unetkit.dataset.patches import PatchSource, histogram_of
 from unetkit.dataset.splits import Split
 from unetkit.dataset.unlabelled import UnlabelledSource, with_unlabelled
 from unetkit.errors import DatasetError
-from unetkit.formats import read_image, write_image, write_mask
+from unetkit.formats import read_image, write_image
+from unetkit.image import Geometry, Image
 from unetkit.labels import Mark, Marks, write_marks
 
 SPLIT = Split(train=("disc_0", "disc_1"), val=("disc_2",), test=("disc_3",))
@@ -125,7 +128,7 @@ def test_labelled_patches_take_on_what_unlabelled_images_look_like(few: Path) ->
         pixels = 255 - read_image(few / "images" / f"disc_{n}.png").pixels
         write_image(few / "images" / f"disc_{n}.png", pixels)
     dataset, split = opened(few)
-    labelled = PatchSource(dataset, split.train, NormalizationPlan(), seed=3)
+    labelled = PatchSource(dataset, split.train, NormalizationPlan(), seed=3, histograms=True)
     source = UnlabelledSource(dataset, split.unlabelled, NormalizationPlan(), seed=3)
     plain = labelled.draw(labelled.generators(5, range(40)), (40, 40), 0)
     changed = labelled.draw(labelled.generators(5, range(40)), (40, 40), 0, source.match)
@@ -138,18 +141,43 @@ def test_labelled_patches_take_on_what_unlabelled_images_look_like(few: Path) ->
     assert torch.equal(changed[0], torch.cat(parts))
 
 
-def test_histograms_of_images_read_by_windows_are_those_of_the_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pixels = np.random.default_rng(0).normal(100, 20, (1, 300, 310)).clip(0, 255).astype(np.uint8)
-    write_image(tmp_path / "images" / "a.tif", pixels)
-    write_mask(tmp_path / "masks" / "a.tif", (pixels[0] > 100).astype(np.uint8))
-    dataset = open_dataset(tmp_path)
-    held = histogram_of(PatchSource(dataset, ["a"], NormalizationPlan()).cases[0])
-    monkeypatch.setattr("unetkit.dataset.patches.CACHE_BYTES", 0)
-    (case,) = PatchSource(dataset, ["a"], NormalizationPlan()).cases
-    assert case.pixels is None
-    assert np.abs(histogram_of(case) - held).max() < 0.1
+def test_histograms_are_of_whole_images_and_leave_missing_data_out() -> None:
+    pixels = np.random.default_rng(0).normal(100, 20, (1, 300, 310)).clip(1, 255).astype(np.uint8)
+    whole = Image(pixels)
+    statistics = measure(whole, NormalizationPlan())
+    found = histogram_of(whole, statistics)
+    assert found is not None
+    assert found == pytest.approx(quantiles(apply(pixels, statistics)), abs=0.1)
+    holed = pixels.copy()
+    holed[:, :150] = 0
+    assert histogram_of(Image(holed, geometry=Geometry().with_nodata(0)), statistics) == pytest.approx(found, abs=0.15)
+    blank = Image(np.full((1, 20, 20), 7, np.uint8))
+    assert histogram_of(blank, measure(blank, NormalizationPlan())) is None
+    nothing = Image(np.zeros((1, 20, 20), np.uint8), geometry=Geometry().with_nodata(0))
+    assert histogram_of(nothing, statistics) is None
+
+
+def test_patches_stay_as_they_are_beside_a_blank_image(few: Path) -> None:
+    for n in range(4, 8):
+        write_image(few / "images" / f"disc_{n}.png", np.full((1, 40, 40), 9, np.uint8))
+    dataset, split = opened(few)
+    labelled = PatchSource(dataset, split.train, NormalizationPlan(), histograms=True)
+    source = UnlabelledSource(dataset, split.unlabelled, NormalizationPlan())
+    plain, changed = (
+        labelled.draw(labelled.generators(0, range(9)), (40, 40), 0, how)[0] for how in (None, source.match)
+    )
+    assert torch.equal(plain, changed)
+    assert fingerprint(dataset, split.train, unlabelled=split.unlabelled).unlike == ()
+
+
+def test_missing_data_look_like_nothing(few: Path) -> None:
+    generator = np.random.default_rng(0)
+    for name, nodata in (("odd", None), ("holed", 255.0)):
+        pixels = 255 - (generator.random((1, 40, 40)) < 0.03) * 200
+        image = Image(pixels.astype(np.uint8), geometry=Geometry().with_nodata(nodata))
+        write_image(few / "images" / f"{name}.tif", image.pixels, geometry=image.geometry)
+    dataset, split = opened(few)
+    assert fingerprint(dataset, split.train, unlabelled=split.unlabelled).unlike == ("odd",)
 
 
 def test_nothing_to_learn_from_is_an_error(few: Path) -> None:

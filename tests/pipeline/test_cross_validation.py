@@ -191,6 +191,8 @@ def test_folds_to_judge_masks_by_tear_groups_apart_and_are_resumed_so(discs: Pat
     (data / "groups.json").write_text(json.dumps({name: f"kind {i % 2}" for i, name in enumerate(names)}))
     with pytest.raises(Stopped):
         cross_validate(data, 2, TINY, out=tmp_path / "run", spread=True, hooks=Hooks(stop=lambda: True))
+    with pytest.raises(UsageError, match="spreads groups over its folds"):
+        cross_validate(data, 2, out=tmp_path / "run", resume=True)
     run = cross_validate(data, 2, out=tmp_path / "run", spread=True, resume=True)
     for n in (1, 2):
         split = stored_split(run.path / f"fold_{n}" / "split.json")

@@ -223,11 +223,12 @@ def test_files_that_are_no_plans(tmp_path: Path, content: bytes) -> None:
 def test_unlabelled_images_are_used_where_they_look_unlike_all_labelled_ones(
     facts: Fingerprint, unlike: int, chosen: str
 ) -> None:
-    seen = facts.model_copy(update={"labelled": 3, "unlabelled": 20, "unlike": unlike})
+    seen = facts.model_copy(update={"labelled": 3, "unlabelled": 20, "unlike": tuple("ab"[:unlike])})
     plan = make_plan(seen, num_classes=2, steps=50)
     assert plan.training.method == chosen
     assert "3 labelled images, 20 without a label" in plan.reasons["training.method"]
     assert ("norm" in plan.model.options) == (unlike == 2)
-    patient = make_plan(seen, num_classes=2, steps=50, settings=["training.patience=3"])
-    assert patient.training.method == "supervised"
+    for patience, also in ((3, "supervised"), (0, chosen)):
+        stated = make_plan(seen, num_classes=2, steps=50, settings=[f"training.patience={patience}"])
+        assert stated.training.method == also
     assert "training.method" not in make_plan(facts, num_classes=2, steps=50).reasons

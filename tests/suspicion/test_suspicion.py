@@ -103,6 +103,23 @@ def test_what_is_wrong_is_named_and_mended(kind: str, seed: int) -> None:
         assert there[inside].sum() > 0.9 * there.sum()
 
 
+def test_an_image_of_which_the_model_is_unsure_needs_more_evidence() -> None:
+    truth = discs(0)
+    seen, damaged = predicted(truth, 0), without_an_object(truth)
+    here = ndimage.binary_dilation(damaged != truth, iterations=4)
+    sure, unsure = (np.where(here, seen, seen * (1 - far) + far / len(seen)) for far in (0.01, 0.4))
+    scores = [judge(damaged, one.astype(np.float32)).score for one in (sure, unsure)]
+    assert scores[0] > 2 * scores[1] > 0
+
+
+def test_half_the_precision_changes_no_suspicion() -> None:
+    truth = discs(0)
+    seen = predicted(truth, 0) ** 3
+    seen /= seen.sum(0)
+    full, half = (judge(without_an_object(truth), one).score for one in (seen, seen.astype(np.float16)))
+    assert half == pytest.approx(full, rel=0.02)
+
+
 def test_a_part_that_an_outline_leaves_out_is_no_missing_object() -> None:
     truth = np.zeros((64, 64), np.uint8)
     truth[10:50, 10:50] = 1

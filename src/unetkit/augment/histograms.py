@@ -62,10 +62,11 @@ def match_histogram(
     for channel, (here, there) in enumerate(zip(own, other, strict=True)):
         reach = max(here[-1] - here[0], 1e-6)
         levels = np.linspace(here[0], here[-1], STEPS)
-        matched = np.interp(levels, here + reach * 1e-6 * np.arange(RANKS), there)
+        distinct, place = np.unique(here, return_inverse=True)  # pixels of one intensity get the middle of their ranks
+        matched = np.interp(levels, distinct, np.bincount(place, there) / np.bincount(place))
         table = strength * matched + (1 - strength) * (levels + there.mean() - here.mean())
-        place = (way * pixels[channel] - here[0]) * ((STEPS - 1) / reach)
-        changed[channel] = table.astype(np.float32).take(place.astype(np.int32), mode="clip")
+        level = ((way * pixels[channel] - here[0]) * ((STEPS - 1) / reach)).clip(0, STEPS - 1)
+        changed[channel] = table.astype(np.float32).take(level.astype(np.int32))
     return changed
 
 

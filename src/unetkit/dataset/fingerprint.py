@@ -99,7 +99,7 @@ class Fingerprint(BaseModel):
         images: images looked at.
         labelled: how many of them have a mask or marks.
         unlabelled: further images, without a label, that may train.
-        unlike: how many of those look unlike every labelled one, as `unetkit.dataset.looks` has it.
+        unlike: those of them that look unlike every image measured, as `unetkit.dataset.looks` has it.
         partial: how many of the labelled show no whole objects: most pixels are unlabelled, or the inside of boxes is.
         marked: in how many images there are points, scribbles, boxes or regions.
         spatial_dims: 2 or 3.
@@ -135,7 +135,7 @@ class Fingerprint(BaseModel):
     images: int
     labelled: int
     unlabelled: int = 0
-    unlike: int = 0
+    unlike: tuple[str, ...] = ()
     partial: int
     marked: dict[str, int]
     spatial_dims: int
@@ -211,7 +211,7 @@ def fingerprint(dataset: Dataset, names: Sequence[str], *, unlabelled: Sequence[
         images=len(samples),
         labelled=len(labelled),
         unlabelled=len(unlabelled),
-        unlike=len(unlike_names(dataset, names, unlabelled)),
+        unlike=unlike_names(dataset, names, unlabelled),
         partial=round(sum(fact.partial for fact in facts) / len(facts) * len(labelled)),
         marked=dict(Counter(kind for sample in labelled if sample.marks for kind in sample.marks.kinds)),
         spatial_dims=dataset.spatial_dims,

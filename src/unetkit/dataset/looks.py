@@ -21,13 +21,18 @@ its own, two of 24 photographs of tiles, and 8 of 24 images of nuclei, which are
 
 
 def unlike(labelled: Sequence[ImageFacts], others: Sequence[ImageFacts]) -> list[ImageFacts]:
-    """Those of the others that look unlike every labelled image; none where there is none to compare with."""
-    known = np.array([_look(image) for image in labelled if image.small.size])
+    """Those of the others that look unlike every labelled image; of blank ones and missing data nothing is said.
+
+    Args:
+        labelled: what is known; where there is nothing, nothing is unlike it.
+        others: what is asked about.
+    """
+    known = np.array([_look(image) for image in labelled if _tells(image)])
     if not known.size:
         return []
     odd = []
     for image in others:
-        if image.small.size:
+        if _tells(image):
             apart = np.abs(known - _look(image)) / (OTHER_SKEW, OTHER_ROUGHNESS)
             if apart.max(axis=1).min() > 1:
                 odd.append(image)
@@ -39,6 +44,11 @@ def unlike_names(dataset: Dataset, labelled: Sequence[str], others: Sequence[str
     known, seen = ([dataset.look_at(dataset.sample(name)) for name in names] for names in (labelled, others))
     odd = {image.file for image in unlike(known, seen)}
     return tuple(name for name, image in zip(others, seen, strict=True) if image.file in odd)
+
+
+def _tells(image: ImageFacts) -> bool:
+    """Whether there is something to be seen, and the thumbnail shows nothing else."""
+    return bool(image.small.size and np.ptp(image.small) > 0 and image.geometry.nodata is None)
 
 
 def _look(image: ImageFacts) -> tuple[float, float]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -19,17 +18,18 @@ from unetkit.augment.histograms import Quantiles, quantiles
 from unetkit.classes import IGNORE
 from unetkit.dataset.census import tally
 from unetkit.dataset.folder import Dataset, Sample, read_labels_and_objects
-from unetkit.dataset.normalize import NormalizationPlan, Statistics, apply, measure, sampling_step
+from unetkit.dataset.normalize import NormalizationPlan, Statistics, apply, measure
 from unetkit.errors import DatasetError
 from unetkit.formats import read_header, read_window
+from unetkit.image import Image, without_data
 from unetkit.labels import SeedsPlan, is_partial
 from unetkit.separation import pack
 
 CACHE_BYTES = 1_200_000_000
 """Images beyond this much memory (as float32) are read window by window each time."""
 
-WINDOWS, SIDE = 4, 64
-"""Of an image that is not in memory, so many windows along each axis, of so many pixels, tell its histogram."""
+RANKED = 65_536
+"""So many pixels of an image tell its histogram."""
 
 BLOCK = 2**22
 """Pixels of a mask that are looked through at a time, so that positions take little memory."""
@@ -42,7 +42,7 @@ POINTS = 4096
 class Case:
     """One labelled image, ready to be cut: pixels in memory, or where to read them from.
 
-    Of one that is `partial`, every patch is made to hold some label.
+    Of one that is `partial`, every patch is made to hold some label. The histogram is there if it was asked for.
     """
 
     sample: Sample
@@ -54,6 +54,7 @@ class Case:
     pixels: npt.NDArray[np.float32] | None
     ids: npt.NDArray[np.uint32] | None = None
     partial: bool = False
+    histogram: Quantiles | None = None
 
 
 Change = Callable[[Case, npt.NDArray[np.float32], np.random.Generator], npt.NDArray[np.float32]]
@@ -72,6 +73,7 @@ class PatchSource:
         seed: of all patches.
         objects: whether patches show which object a pixel belongs to.
         seeds: what is assumed of points and boxes.
+        histograms: whether patches are to take on the histograms of other images.
     """
 
     def __init__(
@@ -84,9 +86,10 @@ class PatchSource:
         seed: int = 0,
         objects: bool = False,
         seeds: SeedsPlan | None = None,
+        histograms: bool = False,
     ) -> None:
         self.foreground, self.seed = foreground, seed
-        self.cases = _load(dataset, names, normalization, objects, seeds)
+        self.cases = _load(dataset, names, normalization, objects, seeds, histograms)
         self.drawable = [case for case in self.cases if case.points]
         if not self.drawable:
             raise DatasetError("no training image has a labelled pixel", file=dataset.root, mend="paint some masks")
@@ -171,20 +174,26 @@ def cut_window(
     return pixels, labels
 
 
-def histogram_of(case: Case) -> Quantiles:
-    """The quantiles C R of an image's normalised intensities, of a part of its pixels where there are many."""
-    if case.pixels is not None:
-        flat = case.pixels.reshape(len(case.pixels), -1)
-        return quantiles(flat[:, :: sampling_step(*flat.shape)])
-    sides = [min(extent, SIDE) for extent in case.shape]
-    starts = [np.linspace(0, n - side, WINDOWS).astype(int) for n, side in zip(case.shape, sides, strict=True)]
-    windows = [[(int(a), int(a) + side) for a in along] for along, side in zip(starts, sides, strict=True)]
-    cut = [cut_window(case, list(spans))[0] for spans in product(*windows)]
-    return quantiles(np.stack(cut, 1))
+def histogram_of(image: Image, statistics: Statistics) -> Quantiles | None:
+    """The quantiles C R of an image's normalised intensities, where it has data; None of a blank image."""
+    flat = image.pixels.reshape(len(image.pixels), -1)
+    flat = flat[:, :: max(1, flat.shape[1] // RANKED)]
+    missing = without_data(flat, image.nodata)
+    if missing is not None:
+        flat = flat[:, ~missing]
+    if not flat.size:
+        return None
+    found = quantiles(apply(flat, statistics))
+    return found if np.ptp(found) > 0 else None
 
 
 def _load(
-    dataset: Dataset, names: Sequence[str], normalization: NormalizationPlan, objects: bool, seeds: SeedsPlan | None
+    dataset: Dataset,
+    names: Sequence[str],
+    normalization: NormalizationPlan,
+    objects: bool,
+    seeds: SeedsPlan | None,
+    histograms: bool,
 ) -> list[Case]:
     cases, free = [], CACHE_BYTES
     generator = np.random.default_rng(0)
@@ -214,6 +223,7 @@ def _load(
                 pixels=apply(image.pixels, statistics) if keep else None,
                 ids=ids,
                 partial=is_partial(labels, sample.marks),
+                histogram=histogram_of(image, statistics) if histograms else None,
             )
         )
     return cases

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 PARTS = ("train", "val", "test")
 
+SAME = "the same picture"
+
 MAX_STRATIFIED = 2000
 """Of more labelled images than this the masks are not read for the split: chance alone mixes them well."""
 
@@ -130,7 +132,7 @@ def make_folds(dataset: Dataset, *, folds: int, seed: int = 0, spread: bool = Fa
         dataset: what to split; a given split is not used.
         folds: number of splits, at least 2 and at most the number of images (or groups).
         seed: the same seed gives the same folds.
-        spread: groups, neighbours and copies are spread over the folds instead of kept together. So an image is
+        spread: groups, neighbours and near copies are spread over the folds instead of kept together. So an image is
             predicted by a model that knows its like, which tells wrong masks better, and says nothing of new images.
 
     Returns:
@@ -141,7 +143,7 @@ def make_folds(dataset: Dataset, *, folds: int, seed: int = 0, spread: bool = Fa
         UsageError: more folds than images (or groups), or fewer than two.
     """
     names = _require_two(dataset)
-    units = _spread(dataset, names) if spread else _units(dataset, names)
+    units = _spread(dataset, names, folds) if spread else _units(dataset, names)
     number = len(units.members)
     if number < 3:
         raise DatasetError(
@@ -214,7 +216,7 @@ def copy_pairs(dataset: Dataset, names: Sequence[str]) -> list[tuple[str, str, s
     hashes = [facts.digest or facts.file for facts in seen.values()]  # of a window there is no hash
     first: dict[str, str] = {}
     pairs = [
-        (first[digest], name, "the same picture")
+        (first[digest], name, SAME)
         for name, digest in zip(names, hashes, strict=True)
         if first.setdefault(digest, name) != name
     ]
@@ -280,15 +282,19 @@ def _units(dataset: Dataset, names: Sequence[str]) -> _Units:
     return _Units(tuple(map(tuple, groups.values())), False, reason, strata)
 
 
-def _spread(dataset: Dataset, names: Sequence[str]) -> _Units:
-    """The images one by one, those of a group dealt out evenly."""
+def _spread(dataset: Dataset, names: Sequence[str], folds: int) -> _Units:
+    """The images one by one, the same picture together, and those of large groups dealt out evenly."""
     shapes = {name: tuple(read_header(dataset.sample(name).image).shape) for name in names}
     strata = _strata(dataset, names, shapes)
-    for name in names:
-        if (group := dataset.sample(name).group) is not None:
+    group_of = {name: dataset.sample(name).group for name in names}
+    sizes = Counter(group for group in group_of.values() if group is not None)
+    for name, group in group_of.items():
+        if group is not None and sizes[group] >= folds:
             strata[name] |= {f"group {group}"}
-    reason = f"{len(names)} images, every group of them spread over the folds: the score says nothing about new groups"
-    return _Units(tuple((name,) for name in names), False, reason, strata)
+    same = [pair for pair in copy_pairs(dataset, names) if pair[2] == SAME]
+    units = _joined({name: [name] for name in names}, same)
+    reason = f"{len(names)} images, groups and neighbours spread over the folds: no score for new groups"
+    return _Units(tuple(map(tuple, units.values())), False, reason, strata)
 
 
 def _joined(groups: Mapping[str, list[str]], copies: Sequence[tuple[str, str, str]]) -> dict[str, list[str]]:

@@ -102,7 +102,7 @@ class UnlabelledSource:
             )
         self.dataset, self.names, self.normalization, self.seed = dataset, tuple(names), normalization, seed
         self._held: OrderedDict[str, Case] = OrderedDict()
-        self._histograms: dict[str, Quantiles] = {}
+        self._histograms: dict[str, Quantiles | None] = {}
 
     def generators(self, step: int, places: Sequence[int], *, part: int = 0) -> list[np.random.Generator]:
         """One generator for each place in the batch of `step`, other ones than labelled patches have.
@@ -148,7 +148,7 @@ class UnlabelledSource:
         """A labelled patch, or, one in two, the patch with the histogram of an unlabelled image, more or less of it.
 
         Args:
-            case: the image that the patch is from.
+            case: the image that the patch is from, its histogram known.
             pixels: C *S.
             generator: decides whether, which image, and how much.
 
@@ -160,16 +160,16 @@ class UnlabelledSource:
         """
         if generator.random() >= MATCHED:
             return pixels
-        own = self._histograms.get(case.sample.name)
-        if own is None:
-            own = self._histograms[case.sample.name] = histogram_of(case)
         other = self.histogram(self.names[generator.integers(len(self.names))])
-        return match_histogram(pixels, own, other, generator.random())
+        if case.histogram is None or other is None:
+            return pixels
+        return match_histogram(pixels, case.histogram, other, generator.random())
 
-    def histogram(self, name: str) -> Quantiles:
-        """The quantiles C R of an unlabelled image's normalised intensities."""
+    def histogram(self, name: str) -> Quantiles | None:
+        """The quantiles C R of an unlabelled image's normalised intensities; None of a blank image."""
         if name not in self._histograms:
-            self._histograms[name] = histogram_of(self._case(name))
+            image = self.dataset.read_image(self.dataset.sample(name))
+            self._histograms[name] = histogram_of(image, measure(image, self.normalization))
         return self._histograms[name]
 
     def _case(self, name: str) -> Case:

@@ -20,7 +20,6 @@ from unetkit.classes import read_classes, write_classes
 from unetkit.dataset import Dataset
 from unetkit.dataset.check import CheckReport
 from unetkit.dataset.folder import open_dataset
-from unetkit.dataset.looks import unlike_names
 from unetkit.dataset.patches import PatchSource
 from unetkit.dataset.splits import Split, stored_split
 from unetkit.dataset.unlabelled import UnlabelledSource
@@ -225,6 +224,7 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
         seed=training.seed,
         objects=plan.separates,
         seeds=plan.seeds,
+        histograms=METHODS[training.method].matches,
     )
     unlabelled = None
     if METHODS[training.method].needs_unlabelled:
@@ -232,7 +232,7 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
     names = split.val if world.leads else ()
     validate = Validator(dataset, names, plan, loss, device=world.device)
     if unlabelled is not None and METHODS[training.method].matches and training.guard and world.leads:
-        _disguise(validate, dataset, split, unlabelled, hooks)
+        _disguise(validate, run, split, unlabelled, hooks)
     deadline = None
     if training.time is not None and not training.replans:
         saved = run.load_state()
@@ -267,13 +267,14 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
     return outcome
 
 
-def _disguise(validate: Validator, dataset: Dataset, split: Split, unlabelled: UnlabelledSource, hooks: Hooks) -> None:
-    """Let the guard see what the method is for, where unlabelled images look unlike all labelled ones."""
-    odd = unlike_names(dataset, split.train, split.unlabelled)
+def _disguise(validate: Validator, run: RunFolder, split: Split, unlabelled: UnlabelledSource, hooks: Hooks) -> None:
+    """Let the guard see what the method is for, where unlabelled images look unlike all that train."""
+    facts = (run.read_json("data.json") or {}).get("fingerprint", {})
+    odd = [name for name in facts.get("unlike", ()) if name in split.unlabelled]
     if odd:
-        validate.disguise([unlabelled.histogram(name) for name in odd], len(odd) / len(split.unlabelled))
+        validate.disguise(odd, unlabelled.histogram, len(odd) / len(split.unlabelled))
         also = "the guard shows the validation images with histograms of such, too"
-        hooks.say(f"{len(odd)} of {len(split.unlabelled)} unlabelled images look unlike all labelled ones: {also}")
+        hooks.say(f"{len(odd)} of {len(split.unlabelled)} unlabelled images look unlike all that train: {also}")
 
 
 def _conclude(run: RunFolder, plan: Plan, split: Split, outcome: Outcome, hooks: Hooks) -> None:

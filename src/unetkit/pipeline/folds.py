@@ -74,7 +74,7 @@ def cross_validate(
     report: CheckReport | None = None
     if resume:
         begun = _read_beginning(run)
-        _require_same(begun, Path(data), folds, options)
+        _require_same(begun, Path(data), folds, options, spread=spread)
     else:
         begun, report = _begin(Path(data), folds, options, spread=spread)
         write_json(run.path / BEGINNING, begun.model_dump(mode="json"))
@@ -173,10 +173,13 @@ def _read_beginning(run: RunFolder) -> Beginning:
         ) from error
 
 
-def _require_same(begun: Beginning, data: Path, folds: int, options: Options) -> None:
+def _require_same(begun: Beginning, data: Path, folds: int, options: Options, *, spread: bool) -> None:
     """Refuse to resume with other data or other choices: folds that have not begun would differ from the others."""
     if data.resolve() != Path(begun.data) and Path(begun.data).exists():
         raise UsageError("the run was begun on other data", found=data, expected=begun.data)
+    if spread != begun.spread:
+        kept = "spreads groups over its folds" if begun.spread else "keeps groups together"
+        raise UsageError(f"the run that is to be resumed {kept}", mend="begin a new run under another --out")
     if folds != len(begun.folds):
         raise UsageError("the run has another number of folds", found=folds, expected=len(begun.folds))
     said = {name: getattr(options, name) for name in STATED}

@@ -173,8 +173,8 @@ def _require_unlabelled(plan: Plan, facts: Fingerprint, dataset: Dataset) -> Pla
         raise UsageError(
             f"the method '{plan.training.method}' learns from unlabelled images, and there are none",
             found=f"{len(dataset.samples)} images in {dataset.root}, {len(dataset.labelled)} of them labelled",
-            mend="put more images into images/, or leave training.method out; images of a group that val or test has "
-            "count with --allow-leakage alone",
+            mend="put more images into images/, or --set training.method=supervised; images of a group that val or "
+            "test has count with --allow-leakage alone",
         )
     return plan
 

@@ -26,6 +26,9 @@ from unetkit.report.overlay import to_rgb
 from unetkit.training import RunFolder
 from unetkit.training.batch import training_batch
 
+LEAKS = 3
+"""So many leaks are told one by one."""
+
 FEW = 10
 """With fewer test images the report says that the interval is rough."""
 
@@ -106,7 +109,9 @@ def _subtitle(plan: Plan, split: Split, seconds: float, folds: int) -> str:
 
 def _warnings(known: Mapping[str, Any], part: str, summary: Mapping[str, Any]) -> list[str]:
     leaks = [] if part.startswith("on_") else known.get("leaks", [])
-    warnings = [f"Training and test data are not independent: {leak}" for leak in leaks]
+    warnings = [f"Training and test data are not independent: {leak}" for leak in leaks[:LEAKS]]
+    if len(leaks) > LEAKS:
+        warnings.append(f"Training and test data are not independent in {len(leaks) - LEAKS} further ways.")
     if part in ("val", "train"):
         warnings.append(f"These are scores on the {part} images, which training has used: they are too good.")
     if (share := summary.get("labelled_share", 1.0)) < WHOLE:

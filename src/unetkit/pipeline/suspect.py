@@ -108,7 +108,7 @@ def suspect(
     with scratch(out / "predicted") as folder:
         first = look.predict(jobs, folder, device)
         verdicts = [_judged(look, sample, folder, first) for sample in masked]
-        verdicts.sort(key=lambda verdict: -verdict.score)
+        verdicts.sort(key=lambda verdict: (-verdict.score, 2.0 if isnan(verdict.quality) else verdict.quality))
         proposed = _propose(dataset, verdicts, folder, out)
         pictures = [_pictures(dataset, verdict, folder) for verdict in verdicts[:SHOWN] if verdict.findings]
     classes = dataset.classes

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from unetkit.augment.histograms import Quantiles, match_histogram, quantiles
+from unetkit.augment.histograms import Quantiles, match_histogram
 from unetkit.classes import IGNORE
 from unetkit.dataset import Dataset
 from unetkit.dataset.folder import read_labels_and_objects
 from unetkit.dataset.normalize import Statistics, apply, measure
+from unetkit.dataset.patches import histogram_of
 from unetkit.image import Image
 from unetkit.losses import Loss
+from unetkit.methods import METHODS
 from unetkit.metrics.confusion import Matrix, confusion_matrix
 from unetkit.metrics.instances import THRESHOLDS, Overlaps, find_overlaps, match
 from unetkit.models import Segmenter
@@ -54,17 +56,18 @@ class Validator:
         self.disguised: list[_Piece] = []
         self.share = 0.0
 
-    def disguise(self, histograms: Sequence[Quantiles], share: float) -> None:
-        """Let scores of images be those of new ones, of which a share looks unlike all labelled ones.
+    def disguise(self, names: Sequence[str], histogram: Callable[[str], Quantiles | None], share: float) -> None:
+        """Let scores of images be those of new ones, of which a share looks unlike all that train.
 
         Args:
-            histograms: C R, of images that look so; each validation image is also shown with one of these.
+            names: of images that look so; each validation image is also shown with the histogram of one of these.
+            histogram: gives that, C R; None of a blank image.
             share: 0 to 1, what the score of that picture counts for in the score of the image.
         """
         rng = np.random.default_rng(self.plan.training.seed)
-        chosen = rng.integers(len(histograms), size=len(self.pieces))
+        chosen = [histogram(names[at]) for at in rng.integers(len(names), size=len(self.pieces))]
         self.share = share
-        self.disguised = [_disguised(piece, histograms[at]) for piece, at in zip(self.pieces, chosen, strict=True)]
+        self.disguised = [_disguised(piece, other) for piece, other in zip(self.pieces, chosen, strict=True)]
 
     def __call__(self, model: Segmenter) -> Look:
         """Mean loss and score, 0 to 1, of all and of each image; NaN where no foreground occurs."""
@@ -72,7 +75,14 @@ class Validator:
         if not self.disguised:
             return look
         pairs = zip(look.scores, self._look(model, self.disguised).scores, strict=True)
-        return replace(look, scores=tuple((1 - self.share) * one + self.share * other for one, other in pairs))
+        return replace(look, scores=tuple(self._mixed(*pair) for pair in pairs))
+
+    def _mixed(self, one: float, other: float) -> float:
+        """The score of an image that is shown twice; an empty one that is rightly left so once counts 1 there."""
+        if np.isnan(one) and np.isnan(other):
+            return one
+        one, other = (1.0 if np.isnan(score) else score for score in (one, other))
+        return (1 - self.share) * one + self.share * other
 
     def _look(self, model: Segmenter, pieces: Sequence[_Piece]) -> Look:
         predictor = Predictor([model], self.plan, device=self.device, augment=False)
@@ -102,7 +112,7 @@ class Validator:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A validation image or a window of it, and how the whole image is normalised."""
+    """A validation image or a window of it; how the whole image is normalised, and its histogram if it is needed."""
 
     name: str
     image: Image
@@ -110,6 +120,7 @@ class _Piece:
     statistics: Statistics
     ids: npt.NDArray[np.uint32] | None = None
     kinds: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+    histogram: Quantiles | None = None
 
 
 def _pieces(dataset: Dataset, names: Sequence[str], plan: Plan) -> list[_Piece]:
@@ -140,16 +151,20 @@ def _read(dataset: Dataset, name: str, plan: Plan) -> _Piece:
     image = dataset.read_image(sample)
     statistics = measure(image, plan.normalization)
     # seeds as in training: points alone would praise any excess
+    histogram = histogram_of(image, statistics) if METHODS[plan.training.method].matches else None
     if not plan.separates:
-        return _Piece(name, image, dataset.read_labels(sample, seeds=plan.seeds).labels, statistics)
+        labels = dataset.read_labels(sample, seeds=plan.seeds).labels
+        return _Piece(name, image, labels, statistics, histogram=histogram)
     truth, objects = read_labels_and_objects(dataset, sample, seeds=plan.seeds)
-    return _Piece(name, image, truth.labels, statistics, ids=objects.ids, kinds=objects.classes)
+    return _Piece(name, image, truth.labels, statistics, objects.ids, objects.classes, histogram)
 
 
-def _disguised(piece: _Piece, histogram: Quantiles) -> _Piece:
+def _disguised(piece: _Piece, other: Quantiles | None) -> _Piece:
     """The piece with another image's histogram, normalised already."""
+    if piece.histogram is None or other is None:
+        return piece
     pixels = apply(piece.image.pixels, piece.statistics)
-    pixels = match_histogram(pixels, quantiles(pixels), histogram, DISGUISE)
+    pixels = match_histogram(pixels, piece.histogram, other, DISGUISE)
     nothing, channels = np.zeros(len(pixels), np.float32), np.ones(len(pixels), np.float32)
     as_it_is = Statistics(low=nothing - np.inf, high=nothing + np.inf, mean=nothing, std=channels)
     return replace(piece, image=replace(piece.image, pixels=pixels), statistics=as_it_is)

@@ -13,6 +13,7 @@ from unetkit.dataset.fingerprint import Fingerprint
 from unetkit.dataset.normalize import NormalizationPlan
 from unetkit.errors import MissingExtra, UsageError
 from unetkit.labels import SeedsPlan
+from unetkit.methods import METHODS
 from unetkit.models.blocks import FIXED_AT_PREDICTION
 from unetkit.plan.network import build_network
 from unetkit.plan.probe import native_bfloat16, step_seconds
@@ -79,7 +80,8 @@ def make_plan(
     device = torch.device(device)
     named = [setting.partition("=")[2].strip() for setting in settings if setting.startswith("model.name=")]
     draft = Draft(facts=fingerprint, gpu=device.type == "cuda", wanted=named[-1] if named else model)
-    draft.may_end_early = any(setting.startswith("training.patience=") for setting in settings)
+    patience = [setting.partition("=")[2].strip() for setting in settings if setting.startswith("training.patience=")]
+    draft.may_end_early = bool(patience) and patience[-1] != "0"
     for rule in RULES:
         rule(draft)
     draft.put("training.seed", seed, "the same seed gives the same weights")
@@ -176,7 +178,7 @@ def _timed(plan: Plan, time: float, device: torch.device) -> Plan:
     pace = _pace(plan, device)
     plan = plan.changed({"training.time": time}, STATED)
     measured = f"{pace * 1000:.0f} ms a step, measured on this machine"
-    if plan.training.method != "supervised":
+    if METHODS[plan.training.method].views:
         measured += " on labelled images; steps with unlabelled ones take longer, so there will be fewer"
     return _with_steps(plan, max(10, int(time / pace)), f"{time:g} s at {measured}; corrected as it goes")
 

@@ -157,7 +157,7 @@ def model(draft: Draft) -> None:
         draft.put("model.name", draft.wanted, STATED)
     elif facts.spatial_dims == 3:
         draft.put("model.name", "unet", "volumes: there is no pretrained encoder for them")
-    elif facts.modality_spread > MIXED:
+    elif facts.modality_spread > MIXED or _has_unlike(facts):
         draft.put("model.name", "unet", "images of different kinds: photographs prepare an encoder for few of them")
     elif colourful and width >= WIDE:
         draft.put("model.name", "unet-lite0", "colour photographs: an encoder pretrained on photographs knows them")
@@ -183,7 +183,7 @@ def _size(draft: Draft) -> None:
     if facts.modality_spread > MIXED or _has_unlike(facts):
         spread = f"images are of different kinds (spread {facts.modality_spread:.1f})"
         if _has_unlike(facts):
-            spread = f"{facts.unlike} of {facts.unlabelled} unlabelled images look unlike all labelled ones"
+            spread = f"{len(facts.unlike)} of {facts.unlabelled} unlabelled images look unlike all that train"
         draft.put("model.norm", "instance", f"{spread}: each is normalised by itself, at the price of exact tiles")
         draft.put("training.channels_last", False, "faster with this normalisation, measured")
     smallest = min(draft.values["training"]["patch"])
@@ -198,7 +198,7 @@ def _size(draft: Draft) -> None:
 
 def _has_unlike(facts: Fingerprint) -> bool:
     """Whether enough of the unlabelled images look unlike all labelled ones."""
-    return facts.unlike > 0 and facts.unlike >= UNLIKE * facts.unlabelled
+    return bool(facts.unlike) and len(facts.unlike) >= UNLIKE * facts.unlabelled
 
 
 def method(draft: Draft) -> None:
@@ -208,7 +208,7 @@ def method(draft: Draft) -> None:
         return
     counts = f"{facts.labelled} labelled images, {facts.unlabelled} without a label"
     if _has_unlike(facts):
-        odd = f"{facts.unlike} of these look unlike all labelled ones (decision 0022)"
+        odd = f"{len(facts.unlike)} of these look unlike all that train (decision 0022)"
         if draft.may_end_early:
             draft.put("training.method", "supervised", f"{counts}; {odd}: patience leaves no share of a run to them")
         else:

@@ -142,7 +142,7 @@ def _distance(there: Mask) -> npt.NDArray[np.float32]:
 
 
 def against(labels: Labels, probabilities: Probabilities) -> npt.NDArray[np.float32]:
-    """How much more likely the model finds what it sees than the label: ln of the ratio, *S, at most 9; 0 if ignored.
+    """How much more likely the model finds what it sees than the label: ln of the ratio, *S, 0 to 9.3; 0 if ignored.
 
     The sum over a region is the weight of evidence against its label, as if pixels told independently.
 

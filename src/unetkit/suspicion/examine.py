@@ -105,7 +105,8 @@ def examine(
     thresholds = first.confidence.thresholds
     regions = find_regions(labels, probabilities, weight, thresholds)
     worst = max((region.evidence for region in regions), default=0.0)
-    wrong = float((1 - probabilities.max(0))[labels != IGNORE].sum(dtype=np.float64))
+    others = probabilities.sum(0, dtype=np.float32) - probabilities.max(0)  # 1 - max is rounding noise in float16
+    wrong = float(others[labels != IGNORE].sum(dtype=np.float64))
     findings, innocent = [], 1 - worst / (worst + HALF + wrong)
     exchange = None if first.classes.encoding == "instances" else find_exchange(labels, probabilities)
     move = exchange or first.shifts[name]
