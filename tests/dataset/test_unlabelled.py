@@ -141,6 +141,19 @@ def test_labelled_patches_take_on_what_unlabelled_images_look_like(few: Path) ->
     assert torch.equal(changed[0], torch.cat(parts))
 
 
+def test_patches_take_on_what_looks_unlike_where_anything_does(few: Path) -> None:
+    for n in (4, 5):
+        write_image(few / "images" / f"disc_{n}.png", 255 - read_image(few / "images" / f"disc_{n}.png").pixels)
+    dataset, split = opened(few)
+    labelled = PatchSource(dataset, split.train, NormalizationPlan(), seed=3, histograms=True)
+    shares = []
+    for unlike in ((), ("disc_4", "disc_5")):
+        source = UnlabelledSource(dataset, split.unlabelled, NormalizationPlan(), unlike=unlike)
+        pair = [labelled.draw(labelled.generators(5, range(60)), (40, 40), 0, how)[0] for how in (None, source.match)]
+        shares.append(np.mean([np.corrcoef(a.flatten(), b.flatten())[0, 1] < 0 for a, b in zip(*pair, strict=True)]))
+    assert 0.1 < shares[0] < 0.4 < shares[1] < 0.7
+
+
 def test_histograms_are_of_whole_images_and_leave_missing_data_out() -> None:
     pixels = np.random.default_rng(0).normal(100, 20, (1, 300, 310)).clip(1, 255).astype(np.uint8)
     whole = Image(pixels)

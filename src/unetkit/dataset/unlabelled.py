@@ -86,13 +86,20 @@ class UnlabelledSource:
         names: samples to cut from; labels they may have are not looked at.
         normalization: how intensities are made comparable.
         seed: of all patches.
+        unlike: those of the names whose histograms labelled patches take on; all where there are none.
 
     Raises:
         DatasetError: no names.
     """
 
     def __init__(
-        self, dataset: Dataset, names: Sequence[str], normalization: NormalizationPlan, *, seed: int = 0
+        self,
+        dataset: Dataset,
+        names: Sequence[str],
+        normalization: NormalizationPlan,
+        *,
+        seed: int = 0,
+        unlike: Sequence[str] = (),
     ) -> None:
         if not names:
             raise DatasetError(
@@ -101,6 +108,7 @@ class UnlabelledSource:
                 mend="put images without a label into images/, or --set training.method=supervised",
             )
         self.dataset, self.names, self.normalization, self.seed = dataset, tuple(names), normalization, seed
+        self.unlike = tuple(unlike)
         self._held: OrderedDict[str, Case] = OrderedDict()
         self._histograms: dict[str, Quantiles | None] = {}
 
@@ -160,7 +168,8 @@ class UnlabelledSource:
         """
         if generator.random() >= MATCHED:
             return pixels
-        other = self.histogram(self.names[generator.integers(len(self.names))])
+        names = self.unlike or self.names
+        other = self.histogram(names[generator.integers(len(names))])
         if case.histogram is None or other is None:
             return pixels
         return match_histogram(pixels, case.histogram, other, generator.random())

@@ -226,13 +226,11 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
         seeds=plan.seeds,
         histograms=METHODS[training.method].matches,
     )
-    unlabelled = None
-    if METHODS[training.method].needs_unlabelled:
-        unlabelled = UnlabelledSource(dataset, split.unlabelled, plan.normalization, seed=training.seed)
+    unlabelled = _unlabelled_source(dataset, run, plan, split)
     names = split.val if world.leads else ()
     validate = Validator(dataset, names, plan, loss, device=world.device)
     if unlabelled is not None and METHODS[training.method].matches and training.guard and world.leads:
-        _disguise(validate, run, split, unlabelled, hooks)
+        _disguise(validate, unlabelled, hooks)
     deadline = None
     if training.time is not None and not training.replans:
         saved = run.load_state()
@@ -267,14 +265,22 @@ def _fit(dataset: Dataset, run: RunFolder, world: World, started: float, hooks: 
     return outcome
 
 
-def _disguise(validate: Validator, run: RunFolder, split: Split, unlabelled: UnlabelledSource, hooks: Hooks) -> None:
-    """Let the guard see what the method is for, where unlabelled images look unlike all that train."""
+def _unlabelled_source(dataset: Dataset, run: RunFolder, plan: Plan, split: Split) -> UnlabelledSource | None:
+    """Where unlabelled patches come from, if the method of training needs such."""
+    if not METHODS[plan.training.method].needs_unlabelled:
+        return None
     facts = (run.read_json("data.json") or {}).get("fingerprint", {})
-    odd = [name for name in facts.get("unlike", ()) if name in split.unlabelled]
-    if odd:
-        validate.disguise(odd, unlabelled.histogram, len(odd) / len(split.unlabelled))
-        also = "the guard shows the validation images with histograms of such, too"
-        hooks.say(f"{len(odd)} of {len(split.unlabelled)} unlabelled images look unlike all that train: {also}")
+    unlike = [name for name in facts.get("unlike", ()) if name in split.unlabelled]
+    return UnlabelledSource(dataset, split.unlabelled, plan.normalization, seed=plan.training.seed, unlike=unlike)
+
+
+def _disguise(validate: Validator, unlabelled: UnlabelledSource, hooks: Hooks) -> None:
+    """Let the guard see what matching histograms is for, where unlabelled images look unlike all that train."""
+    unlike, count = unlabelled.unlike, len(unlabelled.names)
+    if unlike:
+        validate.disguise(unlike, unlabelled.histogram, len(unlike) / count)
+        also = "labelled patches take on their histograms, and the guard shows validation images so, too"
+        hooks.say(f"{len(unlike)} of {count} unlabelled images look unlike all that train: {also}")
 
 
 def _conclude(run: RunFolder, plan: Plan, split: Split, outcome: Outcome, hooks: Hooks) -> None:
