@@ -134,6 +134,22 @@ def test_windows_are_disguised_as_parts_of_their_image(tmp_path: Path, monkeypat
         assert np.array_equal(other.image.pixels, expected)
 
 
+def test_few_images_are_disguised_several_times(tmp_path: Path) -> None:
+    data = draw_discs(tmp_path / "data")
+    whole = disguisable(data)
+    few = Validator(open_dataset(data), ["disc_0", "disc_1"], whole.plan, whole.loss, device=torch.device("cpu"))
+    asked: list[str] = []
+
+    def told(name: str) -> Quantiles:
+        asked.append(name)
+        return dark(name)
+
+    few.disguise("abcdef", told, 0.5)
+    assert [piece.name for piece in few.disguised] == ["disc_0", "disc_1"] * 3
+    assert len(set(asked)) > 2
+    assert len(few(build_network(few.plan)).scores) == 2
+
+
 def test_an_empty_image_that_is_rightly_left_so_once_counts_one_there(discs: Path) -> None:
     validate = validator(discs, 0)
     validate.share = 0.25

@@ -31,6 +31,9 @@ from unetkit.training import Look
 DISGUISE = 0.5
 """How much of another image's histogram a validation image takes on: as much as patches do on average."""
 
+DISGUISES = 6
+"""So many pictures with other histograms the guard sees at least: one alone may be of a kind that is no trouble."""
+
 WINDOW = {2: 512, 3: 64}
 """Side of the pieces that stand for the validation images when those are more than the plan allows to look at."""
 
@@ -60,14 +63,16 @@ class Validator:
         """Let scores of images be those of new ones, of which a share looks unlike all that train.
 
         Args:
-            names: of images that look so; each validation image is also shown with the histogram of one of these.
+            names: of images that look so; each validation image is also shown with the histogram of one of these, and
+                with those of several where there are few validation images.
             histogram: gives that, C R; None of a blank image.
-            share: 0 to 1, what the score of that picture counts for in the score of the image.
+            share: 0 to 1, what the score of those pictures counts for in the score of the image.
         """
         rng = np.random.default_rng(self.plan.training.seed)
-        chosen = [histogram(names[at]) for at in rng.integers(len(names), size=len(self.pieces))]
+        shown = self.pieces * math.ceil(DISGUISES / max(len(self.pieces), 1))
+        chosen = [histogram(names[at]) for at in rng.integers(len(names), size=len(shown))]
         self.share = share
-        self.disguised = [_disguised(piece, other) for piece, other in zip(self.pieces, chosen, strict=True)]
+        self.disguised = [_disguised(piece, other) for piece, other in zip(shown, chosen, strict=True)]
 
     def __call__(self, model: Segmenter) -> Look:
         """Mean loss and score, 0 to 1, of all and of each image; NaN where no foreground occurs."""
