@@ -42,6 +42,14 @@ def look(*scores: float) -> Look:
     return Look(1.0, sum(scores) / len(scores), scores)
 
 
+def test_the_gain_decides_where_the_scores_of_images_tell_more_than_the_curve() -> None:
+    """Of a guard that also looks in disguise, the curve is that of the images as they are, and may fall."""
+    run = outcome()
+    assert not challenge(run, Look(loss=0.1, score=0.7, scores=(0.7, 0.7, 0.7)))
+    assert challenge(run, Look(loss=0.1, score=0.69, scores=(0.9, 0.9, 0.9)))
+    assert run.contest["gain"] == pytest.approx(0.2)
+
+
 def test_the_best_that_passes_is_kept() -> None:
     run = outcome()
     assert not challenge(run, look(0.71, 0.71, 0.71))

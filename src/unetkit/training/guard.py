@@ -62,15 +62,17 @@ def challenge(outcome: Outcome, look: Look) -> bool:
         look: at the validation images with these weights.
 
     Returns:
-        True where they beat the best weights found without, and all before them.
+        True where they beat the best weights found without, and by more than all before them.
     """
     before = outcome.contest.get("found")
     gain, needed, images = compare(look.scores, outcome.scores)
     passed = gain > needed
     if before is None:
         outcome.contest = {"supervised": {"step": outcome.best_step, "score": outcome.best_score}, "kept": False}
-    elif look.rank <= before["score"] or (outcome.contest["kept"] and not passed):
-        return False
+    else:
+        better = gain > outcome.contest["gain"] if images else look.rank > before["score"]
+        if not better or (outcome.contest["kept"] and not passed):
+            return False
     found = {"step": outcome.step, "score": look.rank}
     outcome.contest |= {"found": found, "gain": gain, "needed": needed, "images": images, "kept": passed}
     return passed
