@@ -42,8 +42,7 @@ def unlike(labelled: Sequence[ImageFacts], others: Sequence[ImageFacts]) -> list
 def unlike_names(dataset: Dataset, labelled: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
     """The names of those of a dataset's images that `unlike` finds."""
     known, seen = ([dataset.look_at(dataset.sample(name)) for name in names] for names in (labelled, others))
-    odd = {image.file for image in unlike(known, seen)}
-    return tuple(name for name, image in zip(others, seen, strict=True) if image.file in odd)
+    return tuple(image.name for image in unlike(known, seen))
 
 
 def _tells(image: ImageFacts) -> bool:

@@ -144,10 +144,11 @@ def _begin(data: Path, folds: int, options: Options, *, spread: bool) -> tuple[B
         least = f"{folds * LEAST_TIME:g} s or more"
         raise UsageError(f"the time is too short for {folds} folds", found=f"{time:g} s", expected=least)
     report = check(data)
-    dataset = require_sound(report, data, allow_leakage=options.allow_leakage or spread)
+    allowed = options.allow_leakage or spread
+    dataset = require_sound(report, data, allow_leakage=allowed)
     splits = make_folds(dataset, folds=folds, seed=seed, spread=spread)
     for split in splits:
-        require_independent(dataset, split, allow_leakage=options.allow_leakage or spread)
+        require_independent(dataset, split, allow_leakage=allowed)
     begun = Beginning(
         data=str(data.resolve()),
         folds=tuple(f"fold_{n}" for n in range(1, folds + 1)),

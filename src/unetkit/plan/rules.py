@@ -38,7 +38,7 @@ MIXED = 2.0
 """A modality spread above this means images of different kinds, dark field beside bright field."""
 
 UNLIKE = 0.1
-"""Share of the unlabelled images from which on they are used by themselves: such as look unlike all labelled ones."""
+"""Share of the unlabelled images from which on they are used by themselves: such as look unlike all that train."""
 
 
 @dataclass(slots=True)
@@ -157,7 +157,7 @@ def model(draft: Draft) -> None:
         draft.put("model.name", draft.wanted, STATED)
     elif facts.spatial_dims == 3:
         draft.put("model.name", "unet", "volumes: there is no pretrained encoder for them")
-    elif facts.modality_spread > MIXED or _has_unlike(facts):
+    elif _of_kinds(facts):
         draft.put("model.name", "unet", "images of different kinds: photographs prepare an encoder for few of them")
     elif colourful and width >= WIDE:
         draft.put("model.name", "unet-lite0", "colour photographs: an encoder pretrained on photographs knows them")
@@ -180,7 +180,7 @@ def model(draft: Draft) -> None:
 def _size(draft: Draft) -> None:
     """Depth, width and normalisation of the members that have such."""
     facts = draft.facts
-    if facts.modality_spread > MIXED or _has_unlike(facts):
+    if _of_kinds(facts):
         spread = f"images are of different kinds (spread {facts.modality_spread:.1f})"
         if _has_unlike(facts):
             spread = f"{len(facts.unlike)} of {facts.unlabelled} unlabelled images look unlike all that train"
@@ -196,8 +196,13 @@ def _size(draft: Draft) -> None:
         draft.put("model.width", 8, "slim: steps beat channels on a CPU")
 
 
+def _of_kinds(facts: Fingerprint) -> bool:
+    """Whether images of different kinds are to be predicted: those that train are such, or unlabelled ones are."""
+    return facts.modality_spread > MIXED or _has_unlike(facts)
+
+
 def _has_unlike(facts: Fingerprint) -> bool:
-    """Whether enough of the unlabelled images look unlike all labelled ones."""
+    """Whether enough of the unlabelled images look unlike all that train."""
     return bool(facts.unlike) and len(facts.unlike) >= UNLIKE * facts.unlabelled
 
 
